@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IO_DEVICE_H
+#define IO_DEVICE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "core/block.h"
+
+/*
+ * Opening legs and logs: image files, block devices, parts of either. A
+ * `struct device` is a block_device with the files under it.
+ *
+ * Block devices are read with O_DIRECT only (dm-mirror.md 8.1: the kernel's own
+ * mirror I/O bypasses the page cache, so buffered reads are stale). Regular
+ * files are read with O_DIRECT where the file system allows it and alignment
+ * permits; parts of a regular file that the page cache holds completely are
+ * taken from there (the cache is the file's own contents and faster).
+ */
+
+struct block_file {
+	char *path;
+	int direct_fd;		/* -1: direct I/O not possible here */
+	int cached_fd;		/* -1 for block devices */
+	bool regular;
+	dev_t dev;		/* of a block device: its number; else of its fs */
+	ino_t ino;		/* regular files */
+	uint64_t bytes;
+	uint32_t logical_bytes;		/* logical block size (512 for files) */
+	uint32_t physical_bytes;
+	uint32_t direct_align_bytes;	/* of offsets and lengths, for direct_fd */
+	bool holes_known;	/* SEEK_HOLE works and we hold the lock */
+	void *residency;	/* mapping used only for mincore(), or NULL */
+	uint64_t from_cache_bytes;	/* statistics: read from the page cache */
+};
+
+enum device_open_flags {
+	DEVICE_READ = 0,	/* O_RDONLY; regular files: shared flock + OFD lock */
+	DEVICE_WRITE = 1,	/* for later: O_EXCL or exclusive locks */
+};
+
+struct device {
+	struct block_device block;
+	struct block_file *file;	/* owned */
+	char *name;			/* owned: "leg 0 (/dev/sdb)" */
+	uint64_t offset;		/* sectors into the file */
+};
+
+/* Opens `path` from `offset` sectors on; `role` ("leg 0", "log") and the path
+ * make up the name in messages. Errors name the thing and the remedy: does not
+ * exist, is a directory, permission, offset beyond the end, an offset that the
+ * device's sectors cannot address, locked by another process. Freed with
+ * device_close(), which accepts NULL. */
+int device_open(struct device **device, const char *role, const char *path,
+		uint64_t offset, enum device_open_flags flags, struct error *err);
+void device_close(struct device *device);
+
+/* True when reads of this device use direct I/O; false: `why` gets a sentence
+ * for the report ("tmpfs does not allow direct I/O", …). */
+bool device_is_direct(const struct device *device, const char **why);
+
+/*
+ * Do two devices share sectors? Looked at by device number and inode, not by
+ * path: the same block device or file under two names, a partition and its
+ * disk, a loop device and its backing file. `length_a/b` limit the part looked
+ * at (sectors from the device's offset).
+ */
+bool device_overlap(const struct device *a, uint64_t length_a,
+		    const struct device *b, uint64_t length_b);
+
+/* Node of a block device number: "/dev/dm-0" for 253:0, from sysfs, checked by
+ * stat. -ENODEV when this host has no such device. `path` is allocated. */
+int device_path_of_number(char **path, dev_t dev);
+
+#endif

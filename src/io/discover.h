@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IO_DISCOVER_H
+#define IO_DISCOVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/mirror.h"
+#include "io/device.h"
+
+/*
+ * From the words of a command line to a mirror whose legs and log are open.
+ * Three roads (design.md, the command line): explicit --leg/--log, a --table
+ * line with --device mappings, or the name of an active dm device.
+ */
+
+struct mirror_operand {
+	const char *name;		/* MIRROR, or NULL */
+	const char *const *legs;	/* --leg, in table order */
+	size_t nr_legs;
+	const char *log;		/* --log */
+	const char *table;		/* --table: a line or a file's path */
+	const char *const *device_maps;	/* --device MAJ:MIN=PATH[@OFFSET] */
+	size_t nr_device_maps;
+	const char *region_size;	/* as typed; NULL = not given */
+	const char *length;
+	const char *segment;		/* --segment START */
+	bool inactive_only;		/* --inactive: refuse an active mirror */
+};
+
+struct opened_mirror {
+	struct mirror mirror;
+	struct device *legs[MIRROR_LEGS_MAX];	/* NULL where missing */
+	struct device *log;			/* NULL: none given, or core log */
+	bool log_only;		/* --log without legs: geometry is not known
+				 * unless --length and --region-size were given;
+				 * mirror.geometry.nr_regions is then 0 */
+	bool length_given;	/* by --length or a table, not by leg sizes */
+	struct mirror_watch *watch;	/* private: what mirror_sample() looks at */
+};
+
+/* Discovers and opens, read only. `opened` is published whole or zeroed.
+ * Usage errors (-EINVAL) and operational ones carry one line that names the
+ * thing and the remedy. Closed with mirror_close(), which accepts a zeroed one. */
+int mirror_discover(struct opened_mirror *opened, const struct mirror_operand *operand,
+		    struct error *err);
+void mirror_close(struct opened_mirror *opened);
+
+/*
+ * How the mirror stands now, compared with the moment it was opened (design.md
+ * rules 6 and 10). For a dm device: table, uuid, suspended or not, status. For
+ * explicit legs: dm tables live and inactive over the same sectors, the loop
+ * devices of image files included.
+ */
+enum mirror_change {
+	MIRROR_UNCHANGED,
+	MIRROR_CHANGED,		/* table reloaded, resumed, removed, became active */
+	MIRROR_STATE_UNKNOWN,	/* could not be read */
+};
+
+struct mirror_sample {
+	enum mirror_change change;
+	enum mirror_activity activity;
+	char reason[256];	/* "the table was reloaded", "… became active as m" */
+	bool status_known;
+	uint64_t in_sync;
+	char leg_health[MIRROR_LEGS_MAX];
+	char log_health;
+};
+
+void mirror_sample(struct opened_mirror *opened, struct mirror_sample *sample);
+
+#endif

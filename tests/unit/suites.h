@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_UNIT_SUITES_H
+#define TESTS_UNIT_SUITES_H
+
+#include <check.h>
+
+/* One suite a module; check_mirrorctl.c runs them all. */
+Suite *region_suite(void);
+Suite *bitmap_suite(void);
+Suite *region_list_suite(void);
+Suite *size_suite(void);
+Suite *sampling_suite(void);
+Suite *mirror_table_suite(void);
+Suite *block_suite(void);
+Suite *engine_suite(void);
+Suite *device_suite(void);
+Suite *discover_suite(void);
+Suite *mirror_log_suite(void);
+Suite *compare_suite(void);
+Suite *audit_suite(void);
+Suite *finding_suite(void);
+Suite *picture_suite(void);
+
+#endif
