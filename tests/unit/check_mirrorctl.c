@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Runs the suite of every module. libcheck's own variables choose what and how:
+ * CK_RUN_SUITE=region, CK_FORK=no, CK_VERBOSITY=verbose.
+ */
+#include <stdlib.h>
+
+#include "unit/suites.h"
+
+static Suite *(*const suites[])(void) = {
+};
+
+int main(void)
+{
+	SRunner *runner = srunner_create(NULL);
+	int failed;
+	size_t i;
+
+	for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
+		srunner_add_suite(runner, suites[i]());
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
