@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/finding.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static const struct finding_row rows[FINDING_COUNT] = {
+	[FINDING_LOG_MAGIC_ZERO] = {
+		"log-magic-zero", FINDING_CLASS_WARNING,
+		"the log has no header: it was never written, or it was zeroed",
+		"it takes the log as new, calls every region out of sync and copies leg 0 over the others" },
+	[FINDING_LOG_MAGIC_FOREIGN] = {
+		"log-magic-foreign", FINDING_CLASS_WARNING,
+		"this is not a mirror log: the magic number is foreign",
+		"it overwrites what is here with a new log, calls every region out of sync and copies leg 0 over the others" },
+	[FINDING_LOG_MAGIC_BIG_ENDIAN] = {
+		"log-magic-big-endian", FINDING_CLASS_WARNING,
+		"this is a log of cmirrord on a big-endian host: header and bits are byte-swapped",
+		"a little-endian kernel takes it as foreign, calls every region out of sync and copies leg 0 over the others" },
+	[FINDING_LOG_HEADER_GARBAGE] = {
+		"log-header-garbage", FINDING_CLASS_WARNING,
+		"the header has no magic but its padding is filled: the mark of a kernel that could not read this log and wrote stray memory back",
+		"it takes the log as new and resynchronises everything; look for read errors on the log device" },
+	[FINDING_LOG_VERSION_ONE] = {
+		"log-version-1", FINDING_CLASS_NOTE,
+		"log version 1, written by a kernel older than 2006",
+		"a little-endian kernel takes it as version 2 and rewrites it so; a big-endian one discards the bits" },
+	[FINDING_LOG_VERSION_UNKNOWN] = {
+		"log-version-unknown", FINDING_CLASS_WRONG,
+		"the log's version is one that no kernel knows",
+		"it discards all bits, marks the log 'D', writes the same version back and copies leg 0 over the others again at every resume" },
+	[FINDING_LOG_REGIONS_UNSET] = {
+		"log-regions-unset", FINDING_CLASS_NOTE,
+		"nr_regions is 2^64-1, as LVM writes it: no kernel has resumed this log yet",
+		"it believes every bit as it stands and writes the real number of regions" },
+	[FINDING_LOG_REGIONS_WRAP] = {
+		"log-regions-wrap", FINDING_CLASS_WARNING,
+		"nr_regions does not fit in 32 bits, which no kernel writes",
+		"it looks at the low 32 bits alone" },
+	[FINDING_LOG_REGIONS_FEWER] = {
+		"log-regions-fewer", FINDING_CLASS_NOTE,
+		"the log counts fewer regions than the mirror has: the mirror has grown, or the region size or length given is wrong",
+		"it calls the regions behind them out of sync and copies leg 0 over the others there" },
+	[FINDING_LOG_REGIONS_MORE] = {
+		"log-regions-more", FINDING_CLASS_NOTE,
+		"the log counts more regions than the mirror has: the mirror has shrunk, or the region size or length given is wrong",
+		"it keeps the bits that the mirror still has and forgets the rest" },
+	[FINDING_LOG_BITS_DISCARDED] = {
+		"log-bits-discarded", FINDING_CLASS_WRONG,
+		"clean bits stand behind the log's nr_regions",
+		"it clears them: what they said about those regions is lost, and leg 0 is copied over the others there" },
+	[FINDING_LOG_PADDING_SET] = {
+		"log-padding-set", FINDING_CLASS_NOTE,
+		"the header's padding (bytes 16 to 1023) is not zero",
+		"it carries these bytes along unchanged" },
+	[FINDING_LOG_PADDING_ONES] = {
+		"log-padding-ones", FINDING_CLASS_WARNING,
+		"the header's padding is filled with 0xFF, as LVM does for --nosync and other logs it declares in sync: bits may be set that no copy ever earned",
+		"it believes the bits" },
+	[FINDING_LOG_TAIL_SET] = {
+		"log-tail-set", FINDING_CLASS_NOTE,
+		"bits behind the last region are set",
+		"it clears them; they never meant anything" },
+	[FINDING_LOG_TOO_SMALL] = {
+		"log-too-small", FINDING_CLASS_WRONG,
+		"the log device is too small for the mirror's regions",
+		"it refuses to load the table: \"log device too small\"" },
+	[FINDING_LOG_HEADER_TRUNCATED] = {
+		"log-header-truncated", FINDING_CLASS_WRONG,
+		"the log ends inside its header", "it refuses to load the table" },
+	[FINDING_LOG_PANICS_KERNEL] = {
+		"log-panics-kernel", FINDING_CLASS_WARNING,
+		"a log of 2147483521 regions or more",
+		"do not activate this mirror: Linux 6.1 loads the table and panics at the resume" },
+	[FINDING_LOG_SIGNATURE] = {
+		"log-signature", FINDING_CLASS_WARNING,
+		"the log device carries something else's signature", NULL },
+	[FINDING_LEG_SIGNATURE_PV] = {
+		"leg-signature-pv", FINDING_CLASS_WARNING,
+		"a leg is an LVM physical volume: a mirror's own contents never begin with one, unless it carries a nested volume group; perhaps the offset of the volume inside it is missing (--leg=PATH@OFFSET)",
+		NULL },
+	[FINDING_TABLE_SYNC] = {
+		"table-sync", FINDING_CLASS_WARNING,
+		"the table says `sync`",
+		"it clears all bits at every resume, a plain suspend and resume included, and copies leg 0 over the others" },
+	[FINDING_TABLE_NOSYNC] = {
+		"table-nosync", FINDING_CLASS_WARNING,
+		"the table says `nosync`",
+		"it sets all bits at every resume, a plain suspend and resume included, whatever is on disk" },
+	[FINDING_NO_HANDLE_ERRORS] = {
+		"no-handle-errors", FINDING_CLASS_NOTE,
+		"the table lacks handle_errors: a recovery that fails on a bad sector is counted as in sync, so the kernel's letters and percentage prove little",
+		NULL },
+	[FINDING_HEALTH_LEG] = {
+		"health-leg", FINDING_CLASS_WARNING,
+		"the kernel has seen errors on a leg", NULL },
+	[FINDING_HEALTH_LOG] = {
+		"health-log", FINDING_CLASS_WARNING,
+		"the kernel has seen errors on the log: what it holds is stale", NULL },
+	[FINDING_MORE_CLEAN_THAN_SYNC] = {
+		"more-clean-than-sync", FINDING_CLASS_WRONG,
+		"the log has more clean bits than the kernel counts in sync: bogus clean bits, proven without reading the legs",
+		"it will believe those bits at the next resume and never copy the regions" },
+	[FINDING_LEG_MISSING] = {
+		"leg-missing", FINDING_CLASS_UNKNOWN,
+		"a leg is missing: nothing can be verified against it", NULL },
+	[FINDING_BUFFERED_READS] = {
+		"buffered-reads", FINDING_CLASS_NOTE,
+		"direct I/O is not possible here: read through the page cache", NULL },
+	[FINDING_NOTE] = { "note", FINDING_CLASS_NOTE, "note", NULL },
+	[FINDING_BOGUS_CLEAN] = {
+		"bogus-clean", FINDING_CLASS_WRONG,
+		"regions are called clean and differ",
+		"it believes the bits and never copies these regions" },
+	[FINDING_SUSPECT] = {
+		"suspect", FINDING_CLASS_WRONG,
+		"regions of a running mirror were clean and differed in the same way in every one of several looks",
+		"it believes the bits and never copies these regions" },
+	[FINDING_UNVERIFIABLE] = {
+		"unverifiable", FINDING_CLASS_UNKNOWN,
+		"sectors could not be read: not equal, not different, unknown", NULL },
+	[FINDING_CHANGED] = {
+		"mirror-changed", FINDING_CLASS_UNKNOWN,
+		"the mirror changed during the run: what was found since the last good look is withdrawn",
+		NULL },
+	[FINDING_UNFINISHED] = {
+		"unfinished", FINDING_CLASS_UNFINISHED,
+		"the run was ended before everything was compared", NULL },
+};
+
+const struct finding_row *finding_row(enum finding_id id)
+{
+	return &rows[id];
+}
+
+void finding_add(struct finding_list *list, enum finding_id id, const char *detail, ...)
+{
+	struct finding *finding;
+	va_list args;
+
+	if (list->nr == FINDINGS_MAX)
+		return;
+	finding = &list->items[list->nr++];
+	finding->id = id;
+	va_start(args, detail);
+	vsnprintf(finding->detail, sizeof(finding->detail), detail, args);
+	va_end(args);
+}
+
+int finding_exit_status(const struct finding_list *list)
+{
+	static const int status_of_class[] = {
+		[FINDING_CLASS_NOTE] = 0, [FINDING_CLASS_WARNING] = 0,
+		[FINDING_CLASS_WRONG] = 4, [FINDING_CLASS_UNKNOWN] = 8,
+		[FINDING_CLASS_UNFINISHED] = 32,
+	};
+	int status = 0;
+
+	for (size_t i = 0; i < list->nr; i++)
+		status |= status_of_class[rows[list->items[i].id].class];
+	return status;
+}
+
+static void add_count_defects(struct finding_list *list, const struct mirror_log *log,
+			      const struct region_geometry *geometry)
+{
+	uint64_t said = log->header.nr_regions;
+
+	if (log->defects & LOG_REGIONS_WRAP)
+		finding_add(list, FINDING_LOG_REGIONS_WRAP, "nr_regions %" PRIu64
+			    ", the low 32 bits are %" PRIu32, said, (uint32_t)said);
+	if (!log->geometry_known)
+		return;
+	if (log->defects & LOG_REGIONS_FEWER)
+		finding_add(list, FINDING_LOG_REGIONS_FEWER, "%" PRIu32 " in the log, %" PRIu64
+			    " in the mirror; a mirror of --length=%" PRIu64 "s would match",
+			    (uint32_t)said, log->nr_regions,
+			    (uint64_t)(uint32_t)said * geometry->region_size);
+	if (log->defects & LOG_REGIONS_MORE)
+		finding_add(list, FINDING_LOG_REGIONS_MORE, "%" PRIu32 " in the log, %" PRIu64
+			    " in the mirror; a mirror of --length=%" PRIu64 "s would match",
+			    (uint32_t)said, log->nr_regions,
+			    (uint64_t)(uint32_t)said * geometry->region_size);
+}
+
+static void add_size_defects(struct finding_list *list, const struct mirror_log *log)
+{
+	if (log->defects & LOG_HEADER_TRUNCATED)
+		finding_add(list, FINDING_LOG_HEADER_TRUNCATED, "%s", "");
+	else if (log->defects & LOG_TOO_SMALL)
+		finding_add(list, FINDING_LOG_TOO_SMALL, "it holds bits for %" PRIu64 " of %"
+			    PRIu64 " regions; %" PRIu64 " bytes are needed", log->held,
+			    log->nr_regions, mirror_log_area_bytes(log->nr_regions, SECTOR_BYTES));
+	if (log->defects & LOG_PANICS_KERNEL)
+		finding_add(list, FINDING_LOG_PANICS_KERNEL, "%" PRIu64 " regions", log->nr_regions);
+}
+
+void finding_add_log_defects(struct finding_list *list, const struct mirror_log *log,
+			     const struct region_geometry *geometry)
+{
+	if (log->defects & LOG_HEADER_GARBAGE)
+		finding_add(list, FINDING_LOG_HEADER_GARBAGE, "%s", "");
+	else if (log->defects & LOG_MAGIC_ZERO)
+		finding_add(list, FINDING_LOG_MAGIC_ZERO, "%s", "");
+	if (log->defects & LOG_MAGIC_FOREIGN)
+		finding_add(list, FINDING_LOG_MAGIC_FOREIGN, "0x%08" PRIx32 " where 0x%08" PRIx32
+			    " should be", log->header.magic, MIRROR_LOG_MAGIC);
+	if (log->defects & LOG_MAGIC_BIG_ENDIAN)
+		finding_add(list, FINDING_LOG_MAGIC_BIG_ENDIAN, "0x%08" PRIx32, log->header.magic);
+	if (log->defects & LOG_VERSION_ONE)
+		finding_add(list, FINDING_LOG_VERSION_ONE, "%s", "");
+	if (log->defects & LOG_VERSION_UNKNOWN)
+		finding_add(list, FINDING_LOG_VERSION_UNKNOWN, "version %" PRIu32 "; %" PRIu64
+			    " clean bits would be lost", log->header.version, log->raw_clean);
+	if (log->defects & LOG_REGIONS_UNSET)
+		finding_add(list, FINDING_LOG_REGIONS_UNSET, "%s", "");
+	add_count_defects(list, log, geometry);
+	if (log->defects & LOG_BITS_DISCARDED)
+		finding_add(list, FINDING_LOG_BITS_DISCARDED, "%" PRIu64 " bits",
+			    log->raw_clean - log->clean);
+	if (log->defects & LOG_PADDING_ONES)
+		finding_add(list, FINDING_LOG_PADDING_ONES, "%s", "");
+	else if ((log->defects & LOG_PADDING_SET) && !(log->defects & LOG_HEADER_GARBAGE))
+		finding_add(list, FINDING_LOG_PADDING_SET, "%s", "");
+	if (log->defects & LOG_TAIL_SET)
+		finding_add(list, FINDING_LOG_TAIL_SET, "%s", "");
+	add_size_defects(list, log);
+}
+
+static const char *health_meaning(char letter)
+{
+	switch (letter) {
+	case 'D': return "write errors";
+	case 'F': return "a flush error";
+	case 'S': return "an error during recovery";
+	case 'R': return "read errors";
+	default: return "an unclassified error";
+	}
+}
+
+static void add_health(struct finding_list *list, const struct mirror *mirror)
+{
+	for (unsigned int i = 0; i < mirror->nr_legs; i++) {
+		char letter = mirror->legs[i].health;
+
+		if (mirror->legs[i].missing)
+			finding_add(list, FINDING_LEG_MISSING, "leg %u", i);
+		if (letter && letter != 'A')
+			finding_add(list, FINDING_HEALTH_LEG, "leg %u: '%c', %s", i, letter,
+				    health_meaning(letter));
+	}
+	if (mirror->log.health && mirror->log.health != 'A')
+		finding_add(list, FINDING_HEALTH_LOG, "log: '%c', %s", mirror->log.health,
+			    mirror->log.health == 'F' ? "a flush failed" : "it failed");
+}
+
+void finding_add_mirror(struct finding_list *list, const struct mirror *mirror,
+			const struct mirror_log *log)
+{
+	if (mirror->sync == MIRROR_SYNC_SYNC)
+		finding_add(list, FINDING_TABLE_SYNC, "%s", "");
+	if (mirror->sync == MIRROR_SYNC_NOSYNC)
+		finding_add(list, FINDING_TABLE_NOSYNC, "%s", "");
+	if (mirror->handle_errors == KNOWN_NO)
+		finding_add(list, FINDING_NO_HANDLE_ERRORS, "%s", "");
+	add_health(list, mirror);
+	/* dm-mirror.md 1.5: clean is a subset of sync on a fixed kernel. */
+	if (log && mirror->status_known && mirror->activity != MIRROR_INACTIVE &&
+	    log->clean > mirror->in_sync)
+		finding_add(list, FINDING_MORE_CLEAN_THAN_SYNC, "%" PRIu64 " clean on disk, %"
+			    PRIu64 " in sync", log->clean, mirror->in_sync);
+}
