@@ -28,6 +28,8 @@ struct mirror_operand {
 	bool inactive_only;		/* --inactive: refuse an active mirror */
 };
 
+#define MIRROR_NOTES_MAX 16u
+
 struct opened_mirror {
 	struct mirror mirror;
 	struct device *legs[MIRROR_LEGS_MAX];	/* NULL where missing */
@@ -36,6 +38,10 @@ struct opened_mirror {
 				 * unless --length and --region-size were given;
 				 * mirror.geometry.nr_regions is then 0 */
 	bool length_given;	/* by --length or a table, not by leg sizes */
+	/* For the report, owned: "leg 0 (/dev/sdb) is mounted on /mnt: its contents
+	 * may change during the audit". */
+	char *notes[MIRROR_NOTES_MAX];
+	unsigned int nr_notes;
 	struct mirror_watch *watch;	/* private: what mirror_sample() looks at */
 };
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IO_CLAIMS_H
+#define IO_CLAIMS_H
+
+#include "io/device.h"
+#include "io/stack.h"
+
+/*
+ * Who else uses the sectors of some legs and a log, however many devices lie
+ * between: dm tables, md, mounted file systems, swap.
+ */
+
+/* Sectors of one leg or log. */
+struct claim_range {
+	unsigned int operand;	/* the caller's number for it */
+	struct stack_node node;
+	uint64_t first;
+	uint64_t sectors;
+};
+
+enum claim_kind {
+	CLAIM_MIRROR,		/* a dm mirror, by its live table */
+	CLAIM_MAPPED,		/* other dm devices, and tables not resumed yet */
+	CLAIM_HOLDER,		/* md and the like */
+	CLAIM_MOUNT,
+	CLAIM_SWAP,
+	CLAIM_SUSPENDED,	/* a device under the range: its I/O hangs */
+	CLAIM_OVERLAP,		/* another operand has the same sectors */
+};
+
+struct claim {
+	enum claim_kind kind;
+	unsigned int operand;
+	unsigned int other;	/* CLAIM_OVERLAP: the other operand */
+	bool inactive;		/* by a table that is not resumed yet */
+	dev_t holder;
+	char name[128];		/* of the holder; where it is mounted */
+	char type[32];		/* of the dm target */
+};
+
+struct claims {
+	struct claim *claims;
+	size_t nr_claims;
+	bool mapper_asked;
+};
+
+/* The first `sectors` of `device` (0: all of them). */
+struct claim_range claim_range_of_device(const struct device *device, uint64_t sectors,
+					 unsigned int operand);
+
+/* Looks at this host now. `self` (0: none) is a dm device that is not counted.
+ * 0 or -errno as stack_read(). Freed with claims_free(). */
+int claims_read(struct claims *claims, const struct claim_range *ranges, size_t nr_ranges,
+		dev_t self, struct error *err);
+/* The same against a given picture: what claims_read() does once it has one. */
+int claims_find(struct claims *claims, const struct stack *stack,
+		const struct claim_range *ranges, size_t nr_ranges, dev_t self);
+void claims_free(struct claims *claims);
+
+/* Does `claims` have this claim? */
+bool claims_have(const struct claims *claims, const struct claim *claim);
+
+/* What follows the name of the leg: "is mounted on /mnt". Returns `out`. */
+char *claim_describe(char *out, size_t room, const struct claim *claim);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IO_WATCH_H
+#define IO_WATCH_H
+
+#include "io/claims.h"
+#include "io/discover.h"
+#include "io/dm.h"
+
+/*
+ * What mirror_sample() compares with: how things stood when the mirror was
+ * opened. Both are freed with watch_free(), which accepts NULL.
+ */
+
+/* For an active dm device; `start` is its mirror target. `live` is the table that
+ * was believed. */
+int watch_mapped(struct mirror_watch **watch, const struct mapped_device *device,
+		 const struct mapped_table *live, uint64_t start, struct error *err);
+
+/* For explicit legs and a log; takes `claims` over and zeroes it. */
+int watch_ranges(struct mirror_watch **watch, const struct claim_range *ranges,
+		 size_t nr_ranges, struct claims *claims, struct error *err);
+
+void watch_free(struct mirror_watch *watch);
+
+#endif
