@@ -18,6 +18,9 @@
 #define REGION_SIZE_MIN 2u			/* _check_region_size() */
 #define REGION_SIZE_MAX (UINT64_C(1) << 31)	/* u32 and a power of two */
 #define REGION_COUNT_MAX UINT64_C(4294967295)	/* dm-log.c: N <= UINT_MAX */
+/* No block device ends beyond 2^63-1 bytes (loff_t), so a length in bytes always
+ * fits 64 bits. */
+#define REGION_LENGTH_MAX ((UINT64_C(1) << 54) - 1)
 
 struct region_geometry {
 	uint64_t length;	/* sectors in the mirror */
@@ -32,8 +35,9 @@ struct region_run {
 };
 
 /* Fills `geometry` and checks it as the kernel's constructor would: the region
- * size is a power of two from 2 to 2^31 and not larger than the length, and
- * there are at most 2^32-1 regions. -EINVAL with a usage error otherwise. */
+ * size is a power of two from 2 to 2^31 and not larger than the length, there
+ * are at most 2^32-1 regions, and such a device can exist. -EINVAL with a usage
+ * error otherwise; `geometry` is then as it was. */
 int region_geometry_init(struct region_geometry *geometry, uint64_t length,
 			 uint64_t region_size, struct error *err);
 

@@ -22,8 +22,10 @@ int size_parse_bytes(uint64_t *bytes, const char *text, uint64_t bare_unit_bytes
 int size_parse_sectors(uint64_t *sectors, const char *text, const char *what,
 		       struct error *err);
 
-/* For people: "512 KiB", "20.0 GiB", "1536 B": exact below 10 units where it
- * can be, else one decimal. Writes at most `room` bytes, returns `out`. */
+/* For people: "512 KiB", "1.5 MiB", "20.0 GiB", "1536 B". Bytes that are no whole
+ * KiB are exact below 10 KiB, whole KiB and MiB have no decimal, all else has one
+ * (rounded to nearest). Writes at most `room` bytes (20 are enough), returns
+ * `out`. */
 char *size_format(char *out, size_t room, uint64_t bytes);
 
 #endif
