@@ -8,6 +8,13 @@
 #include "unit/suites.h"
 
 static Suite *(*const suites[])(void) = {
+	region_suite,
+	bitmap_suite,
+	region_list_suite,
+	size_suite,
+	sampling_suite,
+	mirror_table_suite,
+	discover_suite,
 };
 
 int main(void)
