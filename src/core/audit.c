@@ -515,7 +515,7 @@ static int settle(struct audit *audit, bool complete, int why)
 	if (r && r != STOP_USER)
 		return r;
 	audit->nr_candidates = 0;
-	if (complete)
+	if (complete && audit->legs_present >= 2)
 		advance(audit, audit->input->geometry.length, 0);
 	return settle_until(audit, compared_regions(audit, complete)) ? -ENOMEM : r;
 }

@@ -103,7 +103,7 @@ static const struct finding_row rows[FINDING_COUNT] = {
 		"the log has more clean bits than the kernel counts in sync: bogus clean bits, proven without reading the legs",
 		"it will believe those bits at the next resume and never copy the regions" },
 	[FINDING_LEG_MISSING] = {
-		"leg-missing", FINDING_CLASS_UNKNOWN,
+		"leg-missing", FINDING_CLASS_WARNING,
 		"a leg is missing: nothing can be verified against it", NULL },
 	[FINDING_BUFFERED_READS] = {
 		"buffered-reads", FINDING_CLASS_NOTE,

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/config.h"
+#include "cli/global.h"
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; commands[i]; i++)
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
+static int unknown_command(const char *name, bool json)
+{
+	struct error err = { 0 };
+
+	error_usage(&err, "there is no command \"%s\"; mirrorctl --help lists them", name);
+	return command_failed(NULL, &err, json);
+}
+
+/* "mirrorctl COMMAND", the words before COMMAND, those of the configuration, the
+ * user's own. Global report options are known to every command. */
+static int run_command(const struct command *command, const struct global_words *global,
+		       int argc, char **argv)
+{
+	struct config_words config = { 0 };
+	struct error err = { 0 };
+	char name[64];
+	char **words;
+	int nr = 0, status;
+
+	if (!global->no_config &&
+	    config_read(&config, global->config ? global->config : CONFIG_DEFAULT,
+			global->config != NULL, command, &err))
+		return command_failed(command, &err, words_want_json(argc, argv));
+	words = calloc((size_t)(argc + config.argc + 2), sizeof(char *));
+	if (!words) {
+		config_free(&config);
+		error_operation(&err, 12, "not enough memory");
+		return command_failed(command, &err, false);
+	}
+	snprintf(name, sizeof(name), "mirrorctl %s", command->name);
+	words[nr++] = name;
+	for (int i = 0; i < config.argc; i++)
+		words[nr++] = config.argv[i];
+	for (int i = 1; i < global->command_at; i++)
+		if (global_word_is_report(argv[i]))
+			words[nr++] = argv[i];
+	for (int i = global->command_at + 1; i < argc; i++)
+		words[nr++] = argv[i];
+	status = command->run(nr, words);
+	free(words);
+	config_free(&config);
+	return status;
+}
+
+/* What was printed must have arrived: a report cut short by a full disk is no
+ * report. */
+static int close_stdout(int status)
+{
+	if (ferror(stdout) | fclose(stdout)) {
+		fprintf(stderr, "mirrorctl: the output could not be written completely\n");
+		return status | EXIT_TROUBLE;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct global_words global = { 0 };
+	const struct command *command;
+	int status;
+
+	argp_err_exit_status = EXIT_USAGE;
+	if (argp_parse(&global_argp, argc, argv, ARGP_IN_ORDER, NULL, &global))
+		return EXIT_USAGE;
+	if (!global.command_at) {
+		fprintf(stderr, "mirrorctl: which command? mirrorctl --help lists them\n");
+		return EXIT_USAGE;
+	}
+	command = find_command(argv[global.command_at]);
+	if (!command)
+		return close_stdout(unknown_command(argv[global.command_at],
+						    words_want_json(argc, argv)));
+	status = run_command(command, &global, argc, argv);
+	return close_stdout(status);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include "cli/session.h"
+#include "core/activation.h"
+#include "core/audit.h"
+#include "core/selection.h"
+
+/* Two renderers of the same findings: report_text*.c for people, report_json.c
+ * for programs. */
+
+struct show_report {
+	const struct session *session;
+	const struct report_words *words;
+	bool runs;
+	bool map;
+	int exit_status;
+};
+
+struct audit_report {
+	const struct session *session;
+	const struct report_words *words;
+	const struct audit_result *result;
+	const struct selection *selection;
+	bool complete;		/* everything the log calls clean was in scope */
+	char scope[160];	/* the scope in words */
+	char change[256];	/* what changed, when it did */
+	uint64_t elapsed_ns;
+	uint64_t sample_bound;	/* upper bound of diverging regions, when sampled */
+	int exit_status;
+};
+
+void report_show_text(const struct show_report *report);
+void report_show_json(const struct show_report *report);
+void report_audit_text(const struct audit_report *report);
+void report_audit_json(const struct audit_report *report);
+
+/* Shared by both text reports: the lines about the mirror and its log, then the
+ * findings, wrapped to the terminal's width. */
+void report_text_mirror(const struct session *session);
+void report_text_findings(const struct finding_list *findings, bool color);
+/* A paragraph behind a heading, wrapped. */
+void report_text_paragraph(const char *heading, const char *text);
+/* What the kernel will do with this log at the next activation, one sentence. */
+void report_activation_sentence(char *out, size_t room, const struct session *session);
+
+#endif

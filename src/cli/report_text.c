@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The lines that both text reports share. */
+
+#include "cli/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/size.h"
+
+#define HEADING 10u
+
+static const char *activity_name(enum mirror_activity activity)
+{
+	switch (activity) {
+	case MIRROR_ACTIVE: return "active";
+	case MIRROR_SUSPENDED: return "suspended";
+	default: return "inactive";
+	}
+}
+
+/* Prints `text` word by word, lines beginning at column `indent`. */
+static void print_wrapped(const char *text, unsigned int indent, unsigned int columns)
+{
+	unsigned int at = indent;
+	bool first = true;
+
+	if (columns < indent + 20)
+		columns = indent + 20;
+	while (*text) {
+		size_t word = strcspn(text, " ");
+
+		if (!first && at + 1 + word >= columns) {
+			printf("\n%*s", (int)indent, "");
+			at = indent;
+			first = true;
+		}
+		if (!first) {
+			putchar(' ');
+			at++;
+		}
+		printf("%.*s", (int)word, text);
+		at += (unsigned int)word;
+		first = false;
+		text += word;
+		text += strspn(text, " ");
+	}
+	putchar('\n');
+}
+
+void report_text_paragraph(const char *heading, const char *text)
+{
+	int width = printf("%-*s", (int)HEADING, heading);
+
+	if (width > (int)HEADING)
+		putchar(' ');
+	print_wrapped(text, width > (int)HEADING ? (unsigned int)width + 1 : HEADING,
+		      report_columns());
+}
+
+static void print_log_line(const struct session *session)
+{
+	const struct mirror_log *log = &session->log;
+	char counted[32];
+
+	if (!session->has_log) {
+		printf("%-*s%s\n", (int)HEADING, "log", "core: the kernel keeps the bits in memory");
+		return;
+	}
+	if (log->defects & LOG_REGIONS_UNSET)
+		snprintf(counted, sizeof(counted), "2^64-1");
+	else
+		snprintf(counted, sizeof(counted), "%" PRIu64, log->header.nr_regions);
+	printf("%-*s%s", (int)HEADING, "log", session->opened.mirror.log.device);
+	if (session->opened.mirror.log.offset)
+		printf("@%" PRIu64 "s", session->opened.mirror.log.offset);
+	if (log->header.magic == MIRROR_LOG_MAGIC)
+		printf(", version %" PRIu32 ", nr_regions %s", log->header.version, counted);
+	if (session->opened.mirror.log.health)
+		printf(", health %c", session->opened.mirror.log.health);
+	putchar('\n');
+}
+
+static void print_bits_line(const struct session *session)
+{
+	const struct mirror_log *log = &session->log;
+
+	if (!session->has_log)
+		return;
+	printf("%-*s%" PRIu64 " clean, %" PRIu64 " not clean", (int)HEADING, "bits", log->clean,
+	       log->nr_regions - log->clean);
+	if (session->opened.mirror.status_known)
+		printf("; the kernel counts %" PRIu64 "/%" PRIu64 " in sync",
+		       session->opened.mirror.in_sync, session->opened.mirror.geometry.nr_regions);
+	putchar('\n');
+}
+
+static void print_legs(const struct session *session)
+{
+	const struct mirror *mirror = &session->opened.mirror;
+
+	for (unsigned int i = 0; i < mirror->nr_legs; i++) {
+		const struct mirror_place *leg = &mirror->legs[i];
+
+		printf("leg %-*u%s", (int)HEADING - 4, i, leg->missing ? "missing" : leg->device);
+		if (leg->offset)
+			printf("@%" PRIu64 "s", leg->offset);
+		if (leg->health)
+			printf(", health %c", leg->health);
+		putchar('\n');
+	}
+}
+
+void report_text_mirror(const struct session *session)
+{
+	const struct mirror *mirror = &session->opened.mirror;
+	const struct region_geometry *geometry = &mirror->geometry;
+	char length[32], size[32];
+
+	if (geometry->nr_regions) {
+		printf("%-*s%s%u legs, %s, %" PRIu64 " regions of %s, %s\n",
+		       (int)HEADING - 1, mirror->name, strlen(mirror->name) < HEADING - 1 ? " " : "  ",
+		       mirror->nr_legs,
+		       size_format(length, sizeof(length), geometry->length * SECTOR_BYTES),
+		       geometry->nr_regions,
+		       size_format(size, sizeof(size), geometry->region_size * SECTOR_BYTES),
+		       activity_name(mirror->activity));
+	} else {
+		printf("%-*s%s", (int)HEADING, mirror->name, "  a log alone: ");
+		printf("region size, length and legs are not known\n");
+	}
+	print_legs(session);
+	print_log_line(session);
+	print_bits_line(session);
+}
+
+static const char *class_heading(enum finding_class class, bool color)
+{
+	switch (class) {
+	case FINDING_CLASS_NOTE: return "note";
+	case FINDING_CLASS_WARNING: return color ? "\033[33mWARNING\033[0m" : "WARNING";
+	case FINDING_CLASS_WRONG: return color ? "\033[31;1mWRONG\033[0m" : "WRONG";
+	case FINDING_CLASS_UNKNOWN: return color ? "\033[35mUNKNOWN\033[0m" : "UNKNOWN";
+	default: return "ended";
+	}
+}
+
+/* "text (detail). At the next activation the kernel …" */
+static void print_finding(const struct finding *finding, bool color)
+{
+	const struct finding_row *row = finding_row(finding->id);
+	const char *heading = class_heading(row->class, false);
+	char text[1200];
+	int n;
+
+	if (finding->id == FINDING_NOTE)
+		n = snprintf(text, sizeof(text), "%s", finding->detail);
+	else
+		n = snprintf(text, sizeof(text), "%s%s%s%s.", row->text, *finding->detail ? " (" : "",
+			     finding->detail, *finding->detail ? ")" : "");
+	if (row->kernel && n > 0 && (size_t)n < sizeof(text))
+		snprintf(text + n, sizeof(text) - (size_t)n, " At the next resume the kernel: %s.", row->kernel);
+	printf("%s%*s", class_heading(row->class, color), (int)(HEADING - strlen(heading)), "");
+	print_wrapped(text, HEADING, report_columns());
+}
+
+/* Verdict findings have sections of their own in the audit's report. */
+static bool has_own_section(enum finding_id id)
+{
+	return id == FINDING_BOGUS_CLEAN || id == FINDING_SUSPECT || id == FINDING_UNVERIFIABLE;
+}
+
+void report_text_findings(const struct finding_list *findings, bool color)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < findings->nr; i++) {
+		if (has_own_section(findings->items[i].id))
+			continue;
+		if (!any)
+			putchar('\n');
+		any = true;
+		print_finding(&findings->items[i], color);
+	}
+}
+
+static void disk_sentence(char *out, size_t room, const struct session *session,
+			  const struct activation *activation)
+{
+	char bytes[32];
+
+	if (!activation->recovered) {
+		snprintf(out, room, "the kernel believes all %" PRIu64 " clean bits and copies nothing.",
+			 activation->clean);
+		return;
+	}
+	size_format(bytes, sizeof(bytes), activation->recovered_sectors * SECTOR_BYTES);
+	snprintf(out, room, "the kernel believes %" PRIu64 " clean bits and copies leg 0 over the other leg%s in %"
+		 PRIu64 " region%s (%s)%s.", activation->clean,
+		 session->opened.mirror.nr_legs > 2 ? "s" : "", activation->recovered,
+		 activation->recovered == 1 ? "" : "s", bytes,
+		 activation->every_resume ? ", again at every resume" : "");
+}
+
+void report_activation_sentence(char *out, size_t room, const struct session *session)
+{
+	struct activation activation;
+
+	activation_predict(&activation, &session->opened.mirror, &session->log);
+	if (!activation.loads)
+		snprintf(out, room, "the kernel refuses to load the table: the log is too small.");
+	else if (activation.panics)
+		snprintf(out, room, "the kernel panics at the resume: do not activate this mirror.");
+	else if (activation.trusted_without_bit || session->opened.mirror.sync == MIRROR_SYNC_NOSYNC)
+		snprintf(out, room, "the table's nosync makes the kernel set every bit, %" PRIu64
+			 " of them over regions that are not clean now; nothing is copied.",
+			 activation.trusted_without_bit);
+	else
+		disk_sentence(out, room, session, &activation);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/signals.h"
+
+#define BUFFER_BYTES (512u * 1024)
+#define ARENA_BYTES (24u * 1024 * 1024)
+#define CHUNKS_MAX 16u
+#define CHUNKS_MIN 4u
+#define DEPTH 64u
+
+/* Chunks in flight: as many as fit the arena, for any number of legs. */
+static unsigned int chunks_for(unsigned int legs)
+{
+	unsigned int chunks = ARENA_BYTES / BUFFER_BYTES / (legs ? legs : 1);
+
+	if (chunks > CHUNKS_MAX)
+		chunks = CHUNKS_MAX;
+	return chunks < CHUNKS_MIN ? CHUNKS_MIN : chunks;
+}
+
+static int create_engine(struct session *session, const struct report_words *report,
+			 struct error *err)
+{
+	unsigned int legs = session->opened.mirror.nr_legs;
+	struct engine_params params = {
+		.kind = report->engine, .depth = DEPTH, .buffer_bytes = BUFFER_BYTES,
+		.nr_buffers = chunks_for(legs) * (legs ? legs : 1),
+	};
+	int r = engine_create(&session->engine, &params, err);
+
+	if (r)
+		return r;
+	session->engine->cancelled = signals_cancelled;
+	return 0;
+}
+
+static void note_buffered(struct session *session, const struct device *device)
+{
+	const char *why = NULL;
+
+	if (device && !device_is_direct(device, &why))
+		finding_add(&session->findings, FINDING_BUFFERED_READS, "%s: %s", device->name,
+			    why ? why : "");
+}
+
+/* A file system where the log should be, a physical volume given as a leg. */
+static void note_signatures(struct session *session)
+{
+	const struct opened_mirror *opened = &session->opened;
+	struct signature signature;
+	char text[160];
+
+	if (opened->log && !signature_probe(&signature, opened->log, 0) && signature.found)
+		finding_add(&session->findings, FINDING_LOG_SIGNATURE, "%s holds %s",
+			    opened->log->name, signature_describe(text, sizeof(text), &signature));
+	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++)
+		if (opened->legs[leg] &&
+		    !signature_probe(&signature, opened->legs[leg], opened->mirror.geometry.length) &&
+		    signature.found && !strcmp(signature.type, "LVM2_member"))
+			finding_add(&session->findings, FINDING_LEG_SIGNATURE_PV, "%s",
+				    opened->legs[leg]->name);
+}
+
+static int read_log(struct session *session, struct error *err)
+{
+	const struct opened_mirror *opened = &session->opened;
+	uint64_t nr_regions = opened->mirror.geometry.nr_regions;
+	int r;
+
+	if (!opened->log)
+		return 0;
+	r = log_area_read(&session->area, session->engine, &opened->log->block, nr_regions, err);
+	if (r)
+		return r;
+	mirror_log_decode(&session->log, session->area.bytes, session->area.nr_bytes, nr_regions);
+	session->has_log = true;
+	finding_add_log_defects(&session->findings, &session->log, &opened->mirror.geometry);
+	return 0;
+}
+
+int session_open(struct session *session, const struct mirror_words *mirror,
+		 const struct report_words *report, struct error *err)
+{
+	struct mirror_sample sample;
+	int r;
+
+	memset(session, 0, sizeof(*session));
+	r = mirror_discover(&session->opened, &mirror->operand, err);
+	if (r)
+		return r;
+	r = create_engine(session, report, err);
+	if (!r)
+		r = read_log(session, err);
+	if (r)
+		return r;
+	/* 1.5: the log first, the kernel's count after it. */
+	mirror_sample(&session->opened, &sample);
+	if (sample.status_known)
+		session->opened.mirror.in_sync = sample.in_sync;
+	finding_add_mirror(&session->findings, &session->opened.mirror,
+			   session->has_log ? &session->log : NULL);
+	note_signatures(session);
+	note_buffered(session, session->opened.log);
+	for (unsigned int leg = 0; leg < session->opened.mirror.nr_legs; leg++)
+		note_buffered(session, session->opened.legs[leg]);
+	return 0;
+}
+
+void session_close(struct session *session, bool hung)
+{
+	if (hung)
+		return;
+	log_area_free(&session->area);
+	block_engine_destroy(session->engine);
+	mirror_close(&session->opened);
+}

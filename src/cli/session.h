@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "core/finding.h"
+#include "core/log_area.h"
+#include "cli/opts.h"
+#include "io/discover.h"
+#include "io/signature.h"
+
+/* What every command that reads a mirror begins with: the mirror discovered and
+ * open, an engine, the log decoded, and what is odd about them. */
+struct session {
+	struct opened_mirror opened;
+	struct block_engine *engine;
+	struct log_area area;
+	struct mirror_log log;
+	bool has_log;		/* false: a core log, no bits on disk */
+	struct finding_list findings;
+};
+
+/* 0 or a negative errno with an error. Closed with session_close(). */
+int session_open(struct session *session, const struct mirror_words *mirror,
+		 const struct report_words *report, struct error *err);
+/* After a run that left requests on a hanging device nothing may be freed:
+ * `hung` leaves it all to the kernel. */
+void session_close(struct session *session, bool hung);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/signals.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+static volatile sig_atomic_t stop_wanted;
+static volatile sig_atomic_t status_wanted;
+
+static void on_stop(int number)
+{
+	if (stop_wanted) {	/* asked twice: at once, by the signal itself */
+		signal(number, SIG_DFL);
+		raise(number);
+	}
+	stop_wanted = 1;
+}
+
+static void on_status(int number)
+{
+	(void)number;
+	status_wanted = 1;
+}
+
+void signals_install(void)
+{
+	struct sigaction stop = { .sa_handler = on_stop };
+	struct sigaction status = { .sa_handler = on_status, .sa_flags = SA_RESTART };
+
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGUSR1, &status, NULL);
+	signal(SIGPIPE, SIG_IGN);	/* close_stdout() reports it */
+}
+
+bool signals_stop_wanted(void)
+{
+	return stop_wanted;
+}
+
+bool signals_status_wanted(void)
+{
+	bool wanted = status_wanted;
+
+	status_wanted = 0;
+	return wanted;
+}
+
+bool signals_cancelled(void *context)
+{
+	(void)context;
+	return stop_wanted;
+}
