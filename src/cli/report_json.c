@@ -27,6 +27,8 @@ static void put_letter(struct json_stream *json, char letter)
 static void put_place(struct json_stream *json, const struct mirror_place *place,
 		      const struct device *device)
 {
+	const char *why;
+
 	json_flag(json, "missing", place->missing);
 	if (place->device)
 		json_string(json, "device", place->device);
@@ -34,7 +36,7 @@ static void put_place(struct json_stream *json, const struct mirror_place *place
 	put_letter(json, place->health);
 	if (device) {
 		json_uint(json, "size_bytes", device->block.sectors * SECTOR_BYTES);
-		json_flag(json, "direct_io", device_is_direct(device, NULL));
+		json_flag(json, "direct_io", device_is_direct(device, &why));
 	}
 }
 
