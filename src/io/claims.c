@@ -50,6 +50,7 @@ static bool claim_equal(const struct claim *a, const struct claim *b)
 {
 	return a->kind == b->kind && a->operand == b->operand && a->other == b->other &&
 	       a->inactive == b->inactive && a->holder == b->holder &&
+	       a->lower == b->lower && a->lower_first == b->lower_first &&
 	       !strcmp(a->name, b->name);
 }
 
@@ -148,6 +149,25 @@ static int item_add(struct walk *walk, const struct item *item)
 	return 0;
 }
 
+/* A dm device under an operand may get another table: then other sectors are
+ * read from there on. */
+static int edge_claim_under(struct walk *walk, const struct item *to,
+			    const struct stack_edge *edge)
+{
+	struct claim claim = {
+		.kind = CLAIM_UNDER,
+		.operand = to->range.operand,
+		.inactive = edge->inactive,
+		.holder = edge->upper.dev,
+		.lower = edge->lower.dev,
+		.lower_first = edge->lower_first,
+	};
+
+	memcpy(claim.name, edge->name, sizeof(claim.name));
+	memcpy(claim.type, edge->type, sizeof(claim.type));
+	return edge->kind == STACK_MAPPED ? claim_add(walk->claims, &claim) : 0;
+}
+
 /* From the operands down to what they stand on, by live tables. */
 static int walk_down(struct walk *walk)
 {
@@ -159,8 +179,10 @@ static int walk_down(struct walk *walk)
 			const struct stack_edge *edge = &walk->stack->edges[e];
 			struct item from = walk->items[i], to;
 
-			if (!edge->inactive && edge->kind != STACK_HOLDER &&
-			    item_cross(&to, &from, edge, false))
+			if (edge->kind == STACK_HOLDER || !item_cross(&to, &from, edge, false))
+				continue;
+			ret = edge_claim_under(walk, &to, edge);
+			if (!ret && !edge->inactive)
 				ret = item_add(walk, &to);
 		}
 	}
@@ -374,6 +396,11 @@ char *claim_describe(char *out, size_t room, const struct claim *claim)
 		break;
 	case CLAIM_OVERLAP:
 		snprintf(out, room, "shares sectors with another leg or the log");
+		break;
+	case CLAIM_UNDER:
+		snprintf(out, room, claim->inactive ?
+			 "stands on %s, into which another table was loaded" :
+			 "stands on %s, whose table was reloaded", claim->name);
 		break;
 	}
 	return out;

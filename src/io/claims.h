@@ -26,6 +26,8 @@ enum claim_kind {
 	CLAIM_SWAP,
 	CLAIM_SUSPENDED,	/* a device under the range: its I/O hangs */
 	CLAIM_OVERLAP,		/* another operand has the same sectors */
+	CLAIM_UNDER,		/* not a claim: what the table of a dm device under
+				 * the range maps it to, for comparing */
 };
 
 struct claim {
@@ -34,6 +36,8 @@ struct claim {
 	unsigned int other;	/* CLAIM_OVERLAP: the other operand */
 	bool inactive;		/* by a table that is not resumed yet */
 	dev_t holder;
+	dev_t lower;		/* CLAIM_UNDER: mapped to here */
+	uint64_t lower_first;
 	char name[128];		/* of the holder; where it is mounted */
 	char type[32];		/* of the dm target */
 };

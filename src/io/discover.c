@@ -172,6 +172,8 @@ static int check_claim(struct opened_mirror *opened, const struct claim *claim,
 		return refuse(opened, err, "%s and %s%s share sectors of a device below: each leg "
 			      "and the log has a place of its own", name,
 			      article(claim->other), other->name);
+	case CLAIM_UNDER:
+		return 0;
 	default:
 		break;
 	}

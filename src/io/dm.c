@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 /* libdevmapper's log levels; its header keeps them to itself. */
 #define DM_LOG_LEVEL_MASK 7
@@ -61,12 +62,11 @@ static int task_error(struct dm_task *task, const char *what, struct error *err)
 {
 	int code = task ? dm_task_get_errno(task) : 0;
 
-	if (code == EACCES || code == EPERM)
-		return error_operation(err, code,
-			"device-mapper does not answer: %s: only root may ask it", what);
-	return error_operation(err, code > 0 ? code : EIO,
-		"device-mapper does not answer: %s: %s; only root may ask it",
-		what, first_message[0] ? first_message : error_reason(code > 0 ? code : EIO));
+	if (code <= 0)
+		code = geteuid() ? EACCES : EIO;
+	return error_operation(err, code, "device-mapper does not answer (%s: %s)%s", what,
+			       first_message[0] ? first_message : error_reason(code),
+			       geteuid() ? ": only root may ask it" : "");
 }
 
 /* False only when /proc can be read and does not know device-mapper. Asked first

@@ -190,8 +190,8 @@ static const char *operand_name(const struct opened_mirror *opened, unsigned int
 	return device ? device->name : "a leg";
 }
 
-/* A new holder means that the contents may change, or have; one that went away,
- * or a device that is only suspended, does not. */
+/* A new holder, or another table under a leg, means that what is read may change,
+ * or has; a holder that went away, or a device that is only suspended, does not. */
 static void sample_claims(const struct opened_mirror *opened, const struct claims *now,
 			  struct mirror_sample *sample)
 {
@@ -211,7 +211,7 @@ static void sample_claims(const struct opened_mirror *opened, const struct claim
 			sample_set(sample, MIRROR_CHANGED, "%s became active as %s", name,
 				   claim->name);
 		} else {
-			sample_set(sample, MIRROR_CHANGED, "%s %s now", name,
+			sample_set(sample, MIRROR_CHANGED, "since the start %s %s", name,
 				   claim_describe(what, sizeof(what), claim));
 		}
 	}

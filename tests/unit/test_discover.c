@@ -511,7 +511,7 @@ START_TEST(table_device_map_words)
 		"11111111111111111111111111111111111111111111:1=leg0",
 	};
 	struct mirror_operand operand = by_table(NUMBERS);
-	const char *overflow[] = { "253:2=log", "253:3=leg0@18446744073709551615s", "253:4=leg1" };
+	static const char *const wraps = "253:3=leg0@65";
 	size_t i;
 
 	operand.nr_device_maps = 1;
@@ -519,13 +519,10 @@ START_TEST(table_device_map_words)
 		operand.device_maps = &bad[i];
 		refused(&operand, ERROR_USAGE, "--device");
 	}
-	operand.device_maps = overflow;
-	operand.nr_device_maps = 3;
-	{
-		struct opened_mirror opened;
-
-		ck_assert_int_eq(mirror_discover(&opened, &operand, NULL), -EINVAL);
-	}
+	operand = by_table("0 1024 mirror disk 2 log 64 2 253:3 18446744073709551615 leg1 0");
+	operand.device_maps = &wraps;
+	operand.nr_device_maps = 1;
+	refused(&operand, ERROR_USAGE, "add up to more than");
 }
 END_TEST
 
@@ -843,7 +840,17 @@ START_TEST(claims_suspended_mounted_overlapping)
 	ranges[0] = range(0, DEV(1), 0, 1000);
 	ranges[1] = range(1, DISK, 5000, 1000);
 	ck_assert_uint_eq(claims_count(&stack, ranges, 2, 0, CLAIM_OVERLAP), 1);
+	/* another table for a device below: a different picture */
+	ck_assert_uint_eq(claims_one(&stack, DEV(1), 0, 1000, CLAIM_UNDER), 1);
+	stack_map(&stack, 1, "vg-m_mimage_0", true, 0, 1000, "linear", "8:0 30000");
+	ck_assert_uint_eq(claims_one(&stack, DEV(1), 0, 1000, CLAIM_UNDER), 2);
+	ck_assert_uint_eq(claims_one(&stack, DEV(1), 1000, 1000, CLAIM_UNDER), 0);
 	ranges[1].first = 5096;
+	ck_assert_uint_eq(claims_count(&stack, ranges, 2, 0, CLAIM_OVERLAP), 0);
+	/* in the same stripes, but nobody knows whether in the same sectors */
+	stack_map(&stack, 20, "stripes", false, 0, 1000, "striped", "2 16 8:0 5096 8:16 0");
+	ranges[0] = range(0, DEV(20), 0, 16);
+	ranges[1] = range(1, DISK, 5112, 16);
 	ck_assert_uint_eq(claims_count(&stack, ranges, 2, 0, CLAIM_OVERLAP), 0);
 	stack_free(&stack);
 }
