@@ -15,7 +15,7 @@
  * and "read only" are checked here, once, for all of them.
  *
  * Sectors are 512 bytes. Nothing in this header blocks except block_wait(),
- * block_read() and block_drain(). One thread uses an engine.
+ * block_read() and its relatives, and block_drain(). One thread uses an engine.
  */
 
 /* What an extent lies on: an open file or a simulated disk. Opaque to core. */
@@ -59,7 +59,10 @@ struct block_request {
 	void (*done)(struct block_request *request);
 	void *context;
 	int result;		/* 0 or -errno, valid in done() */
-	unsigned int pending;	/* private: parts not yet completed */
+	/* Private. */
+	unsigned int pending;	/* parts in flight */
+	uint64_t issued;	/* sectors (flush: extents) already given out */
+	struct block_request *next;	/* waiting for a free io */
 };
 
 /* One contiguous part of a request, on one file: what an engine carries out. */
@@ -108,7 +111,9 @@ struct block_engine {
 	void *buffers;			/* one arena, 4096-aligned */
 	size_t buffer_bytes;
 	unsigned int nr_buffers;
-	struct block_request *waiting_head, *waiting_tail; /* not yet split */
+	struct block_request *waiting_head, *waiting_tail; /* not all given out */
+	uint64_t requests_done;
+	uint64_t progress;		/* counts calls of block_io_done() */
 	/* Polled a few times a second by block_read(), block_write() and
 	 * block_flush(); may be NULL. */
 	bool (*cancelled)(void *context);
@@ -134,12 +139,15 @@ void *block_buffer(const struct block_engine *engine, unsigned int index);
 int block_submit(struct block_engine *engine, struct block_request *request);
 
 /* Handles completions until at least `min` requests have been completed by this
- * call or the time is over (-1: no limit). Returns their number (0 = timeout or
- * a signal) or -errno when the engine is broken. */
+ * call, or `timeout_ms` went by in which nothing moved (-1: no limit), or a
+ * signal arrived; `min` 0 handles what is finished and never blocks. Returns the
+ * number completed, which may be below `min` for each of these reasons, or
+ * -errno when the engine is broken. Not to be called from done(). */
 int block_wait(struct block_engine *engine, unsigned int min, int timeout_ms);
 
-/* Waits for everything in flight, at most `timeout_ms` (-1: no limit): 0, or
- * -ETIMEDOUT when requests are still out (their memory must stay). */
+/* Waits for everything in flight, signals or not: 0, or -ETIMEDOUT when nothing
+ * at all moved for `timeout_ms` (-1: no limit) and requests are still out (their
+ * memory must stay), or -errno when the engine is broken. */
 int block_drain(struct block_engine *engine, int timeout_ms);
 
 /* One request, waited for. 0 or -errno (never -EINTR). For the tool's own small
@@ -153,8 +161,8 @@ int block_write(struct block_engine *engine, struct block_device *device,
 int block_flush(struct block_engine *engine, struct block_device *device);
 
 /* Where the device holds data at or after `sector`: *first..*end (end
- * exclusive, rounded outwards to sectors), clipped to the device. false when only holes
- * follow. When the file cannot tell, everything counts as data. A hole reads as
+ * exclusive, rounded outwards to block_sectors but never below `sector`),
+ * clipped to the device. false when only holes follow. When the file cannot tell, everything counts as data. A hole reads as
  * zeros. */
 bool block_next_data(struct block_engine *engine, const struct block_device *device,
 		     uint64_t sector, uint64_t *first, uint64_t *end);
