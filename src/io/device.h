@@ -31,6 +31,7 @@ struct block_file {
 	uint32_t direct_align_bytes;	/* of offsets and lengths, for direct_fd */
 	bool holes_known;	/* SEEK_HOLE works and we hold the lock */
 	void *residency;	/* mapping used only for mincore(), or NULL */
+	const char *why_not_direct;	/* a sentence, where direct_fd is -1 */
 	uint64_t from_cache_bytes;	/* statistics: read from the page cache */
 };
 
@@ -59,6 +60,14 @@ void device_close(struct device *device);
  * for the report ("tmpfs does not allow direct I/O", …). */
 bool device_is_direct(const struct device *device, const char **why);
 
+/* For the engines: the descriptor that carries out a transfer of `bytes` bytes
+ * at `offset_bytes`, and whether it goes through the page cache. */
+int block_file_fd(const struct block_file *file, enum block_op op,
+		  uint64_t offset_bytes, size_t bytes, bool *cached);
+/* Implements block_engine_ops.next_data for open files. */
+int block_file_next_data(struct block_engine *engine, struct block_file *file,
+			 uint64_t offset_bytes, uint64_t *start, uint64_t *end);
+
 /*
  * Do two devices share sectors? Looked at by device number and inode, not by
  * path: the same block device or file under two names, a partition and its
@@ -67,6 +76,10 @@ bool device_is_direct(const struct device *device, const char **why);
  */
 bool device_overlap(const struct device *a, uint64_t length_a,
 		    const struct device *b, uint64_t length_b);
+
+/* Is the regular file with this inode behind a loop device? *number is then the
+ * loop device's. */
+bool file_backs_loop(dev_t dev, ino_t ino, unsigned int *number);
 
 /* Node of a block device number: "/dev/dm-0" for 253:0, from sysfs, checked by
  * stat. -ENODEV when this host has no such device. `path` is allocated. */
