@@ -239,7 +239,7 @@ static void explain_causes(const struct audit_report *report)
 		return;
 	printf("\nWhat it may be (all that the evidence fits; the legs alone cannot tell):\n");
 	while ((cause = cause_next(evidence, &index)) != NULL)
-		report_text_paragraph("  *", cause->text);
+		report_text_bullet(cause->text);
 }
 
 static uint64_t lies_of(const struct audit_report *report)
@@ -303,6 +303,17 @@ static void print_sample(const struct audit_report *report)
 	report_text_paragraph("sample", paragraph.text);
 }
 
+/* Where the differing regions lie says something about how they came to be. */
+static void say_where(struct paragraph *found, const struct audit_report *report)
+{
+	unsigned int evidence = evidence_collect(report->result, &report->session->opened.mirror,
+						 &report->session->log);
+
+	if (evidence & EVIDENCE_SCATTERED)
+		say(found, "All regions up to %" PRIu64 " are equal; the differing ones are scattered above. ",
+		    report->result->regions.runs[0].last);
+}
+
 static void conclude(const struct audit_report *report)
 {
 	struct paragraph found = { .used = 0 }, advice = { .used = 0 };
@@ -319,6 +330,8 @@ static void conclude(const struct audit_report *report)
 	if (lies)
 		say(&found, "%" PRIu64 " region%s called clean and %s not equal. ", lies,
 		    lies == 1 ? " is" : "s are", lies == 1 ? "is" : "are");
+	if (lies)
+		say_where(&found, report);
 	else if (!result->selected_regions)
 		say(&found, "nothing was compared: the log calls no region clean. ");
 	else if (result->regions.count[VERDICT_UNVERIFIABLE])

@@ -22,10 +22,11 @@ static const char *activity_name(enum mirror_activity activity)
 	}
 }
 
-/* Prints `text` word by word, lines beginning at column `indent`. */
-static void print_wrapped(const char *text, unsigned int indent, unsigned int columns)
+/* Prints `text` word by word from column `at` on; further lines begin at column
+ * `indent`. */
+static void print_wrapped(const char *text, unsigned int at, unsigned int indent)
 {
-	unsigned int at = indent;
+	unsigned int columns = report_columns();
 	bool first = true;
 
 	if (columns < indent + 20)
@@ -57,8 +58,16 @@ void report_text_paragraph(const char *heading, const char *text)
 
 	if (width > (int)HEADING)
 		putchar(' ');
-	print_wrapped(text, width > (int)HEADING ? (unsigned int)width + 1 : HEADING,
-		      report_columns());
+	if (width > (int)HEADING)
+		print_wrapped(text, (unsigned int)width + 1, 0);
+	else
+		print_wrapped(text, HEADING, HEADING);
+}
+
+void report_text_bullet(const char *text)
+{
+	printf("  * ");
+	print_wrapped(text, 4, 4);
 }
 
 static void print_log_line(const struct session *session)
@@ -162,9 +171,9 @@ static void print_finding(const struct finding *finding, bool color)
 		n = snprintf(text, sizeof(text), "%s%s%s%s.", row->text, *finding->detail ? " (" : "",
 			     finding->detail, *finding->detail ? ")" : "");
 	if (row->kernel && n > 0 && (size_t)n < sizeof(text))
-		snprintf(text + n, sizeof(text) - (size_t)n, " At the next resume the kernel: %s.", row->kernel);
+		snprintf(text + n, sizeof(text) - (size_t)n, " At the next resume %s.", row->kernel);
 	printf("%s%*s", class_heading(row->class, color), (int)(HEADING - strlen(heading)), "");
-	print_wrapped(text, HEADING, report_columns());
+	print_wrapped(text, HEADING, HEADING);
 }
 
 /* Verdict findings have sections of their own in the audit's report. */

@@ -9,11 +9,11 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_LOG_MAGIC_ZERO] = {
 		"log-magic-zero", FINDING_CLASS_WARNING,
 		"the log has no header: it was never written, or it was zeroed",
-		"it takes the log as new, calls every region out of sync and copies leg 0 over the others" },
+		"the kernel takes the log as new, calls every region out of sync and copies leg 0 over the others" },
 	[FINDING_LOG_MAGIC_FOREIGN] = {
 		"log-magic-foreign", FINDING_CLASS_WARNING,
 		"this is not a mirror log: the magic number is foreign",
-		"it overwrites what is here with a new log, calls every region out of sync and copies leg 0 over the others" },
+		"the kernel overwrites what is here with a new log, calls every region out of sync and copies leg 0 over the others" },
 	[FINDING_LOG_MAGIC_BIG_ENDIAN] = {
 		"log-magic-big-endian", FINDING_CLASS_WARNING,
 		"this is a log of cmirrord on a big-endian host: header and bits are byte-swapped",
@@ -21,7 +21,7 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_LOG_HEADER_GARBAGE] = {
 		"log-header-garbage", FINDING_CLASS_WARNING,
 		"the header has no magic but its padding is filled: the mark of a kernel that could not read this log and wrote stray memory back",
-		"it takes the log as new and resynchronises everything; look for read errors on the log device" },
+		"the kernel takes the log as new and resynchronises everything; look for read errors on the log device" },
 	[FINDING_LOG_VERSION_ONE] = {
 		"log-version-1", FINDING_CLASS_NOTE,
 		"log version 1, written by a kernel older than 2006",
@@ -29,50 +29,50 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_LOG_VERSION_UNKNOWN] = {
 		"log-version-unknown", FINDING_CLASS_WRONG,
 		"the log's version is one that no kernel knows",
-		"it discards all bits, marks the log 'D', writes the same version back and copies leg 0 over the others again at every resume" },
+		"the kernel discards all bits, marks the log 'D', writes the same version back and copies leg 0 over the others again at every resume" },
 	[FINDING_LOG_REGIONS_UNSET] = {
 		"log-regions-unset", FINDING_CLASS_NOTE,
 		"nr_regions is 2^64-1, as LVM writes it: no kernel has resumed this log yet",
-		"it believes every bit as it stands and writes the real number of regions" },
+		"the kernel believes every bit as it stands and writes the real number of regions" },
 	[FINDING_LOG_REGIONS_WRAP] = {
 		"log-regions-wrap", FINDING_CLASS_WARNING,
 		"nr_regions does not fit in 32 bits, which no kernel writes",
-		"it looks at the low 32 bits alone" },
+		"the kernel looks at the low 32 bits alone" },
 	[FINDING_LOG_REGIONS_FEWER] = {
 		"log-regions-fewer", FINDING_CLASS_NOTE,
 		"the log counts fewer regions than the mirror has: the mirror has grown, or the region size or length given is wrong",
-		"it calls the regions behind them out of sync and copies leg 0 over the others there" },
+		"the kernel calls the regions behind them out of sync and copies leg 0 over the others there" },
 	[FINDING_LOG_REGIONS_MORE] = {
 		"log-regions-more", FINDING_CLASS_NOTE,
 		"the log counts more regions than the mirror has: the mirror has shrunk, or the region size or length given is wrong",
-		"it keeps the bits that the mirror still has and forgets the rest" },
+		"the kernel keeps the bits that the mirror still has and forgets the rest" },
 	[FINDING_LOG_BITS_DISCARDED] = {
 		"log-bits-discarded", FINDING_CLASS_WRONG,
 		"clean bits stand behind the log's nr_regions",
-		"it clears them: what they said about those regions is lost, and leg 0 is copied over the others there" },
+		"the kernel clears them: what they said about those regions is lost, and leg 0 is copied over the others there" },
 	[FINDING_LOG_PADDING_SET] = {
 		"log-padding-set", FINDING_CLASS_NOTE,
 		"the header's padding (bytes 16 to 1023) is not zero",
-		"it carries these bytes along unchanged" },
+		"the kernel carries these bytes along unchanged" },
 	[FINDING_LOG_PADDING_ONES] = {
 		"log-padding-ones", FINDING_CLASS_WARNING,
 		"the header's padding is filled with 0xFF, as LVM does for --nosync and other logs it declares in sync: bits may be set that no copy ever earned",
-		"it believes the bits" },
+		"the kernel believes the bits" },
 	[FINDING_LOG_TAIL_SET] = {
 		"log-tail-set", FINDING_CLASS_NOTE,
 		"bits behind the last region are set",
-		"it clears them; they never meant anything" },
+		"the kernel clears them; they never meant anything" },
 	[FINDING_LOG_TOO_SMALL] = {
 		"log-too-small", FINDING_CLASS_WRONG,
 		"the log device is too small for the mirror's regions",
-		"it refuses to load the table: \"log device too small\"" },
+		"the kernel refuses to load the table: \"log device too small\"" },
 	[FINDING_LOG_HEADER_TRUNCATED] = {
 		"log-header-truncated", FINDING_CLASS_WRONG,
-		"the log ends inside its header", "it refuses to load the table" },
+		"the log ends inside its header", "the kernel refuses to load the table" },
 	[FINDING_LOG_PANICS_KERNEL] = {
 		"log-panics-kernel", FINDING_CLASS_WARNING,
 		"a log of 2147483521 regions or more",
-		"do not activate this mirror: Linux 6.1 loads the table and panics at the resume" },
+		"the kernel panics (Linux 6.1 does): do not activate this mirror" },
 	[FINDING_LOG_SIGNATURE] = {
 		"log-signature", FINDING_CLASS_WARNING,
 		"the log device carries something else's signature", NULL },
@@ -83,11 +83,11 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_TABLE_SYNC] = {
 		"table-sync", FINDING_CLASS_WARNING,
 		"the table says `sync`",
-		"it clears all bits at every resume, a plain suspend and resume included, and copies leg 0 over the others" },
+		"the kernel clears all bits at every resume, a plain suspend and resume included, and copies leg 0 over the others" },
 	[FINDING_TABLE_NOSYNC] = {
 		"table-nosync", FINDING_CLASS_WARNING,
 		"the table says `nosync`",
-		"it sets all bits at every resume, a plain suspend and resume included, whatever is on disk" },
+		"the kernel sets all bits at every resume, a plain suspend and resume included, whatever is on disk" },
 	[FINDING_NO_HANDLE_ERRORS] = {
 		"no-handle-errors", FINDING_CLASS_NOTE,
 		"the table lacks handle_errors: a recovery that fails on a bad sector is counted as in sync, so the kernel's letters and percentage prove little",
@@ -101,7 +101,7 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_MORE_CLEAN_THAN_SYNC] = {
 		"more-clean-than-sync", FINDING_CLASS_WRONG,
 		"the log has more clean bits than the kernel counts in sync: bogus clean bits, proven without reading the legs",
-		"it will believe those bits at the next resume and never copy the regions" },
+		"the kernel will believe those bits at the next resume and never copy the regions" },
 	[FINDING_LEG_MISSING] = {
 		"leg-missing", FINDING_CLASS_WARNING,
 		"a leg is missing: nothing can be verified against it", NULL },
@@ -112,11 +112,11 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_BOGUS_CLEAN] = {
 		"bogus-clean", FINDING_CLASS_WRONG,
 		"regions are called clean and differ",
-		"it believes the bits and never copies these regions" },
+		"the kernel believes the bits and never copies these regions" },
 	[FINDING_SUSPECT] = {
 		"suspect", FINDING_CLASS_WRONG,
 		"regions of a running mirror were clean and differed in the same way in every one of several looks",
-		"it believes the bits and never copies these regions" },
+		"the kernel believes the bits and never copies these regions" },
 	[FINDING_UNVERIFIABLE] = {
 		"unverifiable", FINDING_CLASS_UNKNOWN,
 		"sectors could not be read: not equal, not different, unknown", NULL },
@@ -162,6 +162,31 @@ int finding_exit_status(const struct finding_list *list)
 	return status;
 }
 
+/* The region size that would make the mirror's length match the header's count,
+ * or 0: a wrong --region-size shows nowhere else (the log does not hold it). */
+static uint64_t matching_region_size(const struct region_geometry *geometry, uint64_t nr_regions)
+{
+	for (uint64_t size = REGION_SIZE_MIN; size <= REGION_SIZE_MAX && size <= geometry->length;
+	     size *= 2)
+		if ((geometry->length - 1) / size + 1 == nr_regions)
+			return size;
+	return 0;
+}
+
+static void add_mismatch(struct finding_list *list, enum finding_id id,
+			 const struct mirror_log *log, const struct region_geometry *geometry)
+{
+	uint64_t said = (uint32_t)log->header.nr_regions;
+	uint64_t size = matching_region_size(geometry, said);
+	char or_size[64] = "";
+
+	if (size)
+		snprintf(or_size, sizeof(or_size), ", --region-size=%" PRIu64 "s too", size);
+	finding_add(list, id, "%" PRIu64 " in the log, %" PRIu64 " in the mirror; --length=%"
+		    PRIu64 "s would match%s", said, log->nr_regions,
+		    said * geometry->region_size, or_size);
+}
+
 static void add_count_defects(struct finding_list *list, const struct mirror_log *log,
 			      const struct region_geometry *geometry)
 {
@@ -170,18 +195,10 @@ static void add_count_defects(struct finding_list *list, const struct mirror_log
 	if (log->defects & LOG_REGIONS_WRAP)
 		finding_add(list, FINDING_LOG_REGIONS_WRAP, "nr_regions %" PRIu64
 			    ", the low 32 bits are %" PRIu32, said, (uint32_t)said);
-	if (!log->geometry_known)
-		return;
-	if (log->defects & LOG_REGIONS_FEWER)
-		finding_add(list, FINDING_LOG_REGIONS_FEWER, "%" PRIu32 " in the log, %" PRIu64
-			    " in the mirror; a mirror of --length=%" PRIu64 "s would match",
-			    (uint32_t)said, log->nr_regions,
-			    (uint64_t)(uint32_t)said * geometry->region_size);
-	if (log->defects & LOG_REGIONS_MORE)
-		finding_add(list, FINDING_LOG_REGIONS_MORE, "%" PRIu32 " in the log, %" PRIu64
-			    " in the mirror; a mirror of --length=%" PRIu64 "s would match",
-			    (uint32_t)said, log->nr_regions,
-			    (uint64_t)(uint32_t)said * geometry->region_size);
+	if (log->geometry_known && log->defects & LOG_REGIONS_FEWER)
+		add_mismatch(list, FINDING_LOG_REGIONS_FEWER, log, geometry);
+	if (log->geometry_known && log->defects & LOG_REGIONS_MORE)
+		add_mismatch(list, FINDING_LOG_REGIONS_MORE, log, geometry);
 }
 
 static void add_size_defects(struct finding_list *list, const struct mirror_log *log)
