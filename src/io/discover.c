@@ -509,6 +509,7 @@ int mirror_discover(struct opened_mirror *opened, const struct mirror_operand *o
 	if (!ret)
 		ret = operand->name ? discover_mapped(opened, operand, err) :
 				      discover_explicit(opened, operand, err);
+	mapper_release();
 	if (ret)
 		mirror_close(opened);
 	return ret;

@@ -102,6 +102,11 @@ int mapper_probe(struct error *err)
 	return ret;
 }
 
+void mapper_release(void)
+{
+	dm_lib_release();
+}
+
 static uint64_t diskseq_of_number(dev_t number)
 {
 	uint64_t diskseq = 0;

@@ -49,6 +49,10 @@ enum mapped_slot {
  * exists; other -errno: it is there and does not answer us (permission). */
 int mapper_probe(struct error *err);
 
+/* Closes the control node, which would stay open into every child process. The
+ * next question opens it again. */
+void mapper_release(void);
+
 /* All dm devices. `devices` is allocated, freed with free(). */
 int mapped_device_list(struct mapped_device **devices, size_t *nr_devices,
 		       struct error *err);

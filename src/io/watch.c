@@ -192,28 +192,38 @@ static const char *operand_name(const struct opened_mirror *opened, unsigned int
 
 /* A new holder, or another table under a leg, means that what is read may change,
  * or has; a holder that went away, or a device that is only suspended, does not. */
+static bool claim_is_news(const struct claims *then, const struct claim *claim)
+{
+	return claim->kind != CLAIM_SUSPENDED && claim->kind != CLAIM_OVERLAP &&
+	       !claims_have(then, claim);
+}
+
 static void sample_claims(const struct opened_mirror *opened, const struct claims *now,
 			  struct mirror_sample *sample)
 {
-	const struct claims *then = &opened->watch->claims;
+	const struct claim *first = NULL;
+	const char *name;
 	char what[192];
 	size_t i;
 
-	for (i = 0; i < now->nr_claims && sample->change != MIRROR_CHANGED; i++) {
+	/* Activating a mirror makes its legs' own devices first: the mirror is
+	 * the news. */
+	for (i = 0; i < now->nr_claims; i++) {
 		const struct claim *claim = &now->claims[i];
-		const char *name = operand_name(opened, claim->operand);
 
-		if (claim->kind == CLAIM_SUSPENDED || claim->kind == CLAIM_OVERLAP ||
-		    claims_have(then, claim))
-			continue;
-		if (claim->kind == CLAIM_MIRROR) {
-			sample->activity = MIRROR_ACTIVE;
-			sample_set(sample, MIRROR_CHANGED, "%s became active as %s", name,
-				   claim->name);
-		} else {
-			sample_set(sample, MIRROR_CHANGED, "since the start %s %s", name,
-				   claim_describe(what, sizeof(what), claim));
-		}
+		if (claim_is_news(&opened->watch->claims, claim) &&
+		    (!first || (claim->kind == CLAIM_MIRROR && first->kind != CLAIM_MIRROR)))
+			first = claim;
+	}
+	if (!first)
+		return;
+	name = operand_name(opened, first->operand);
+	if (first->kind == CLAIM_MIRROR) {
+		sample->activity = MIRROR_ACTIVE;
+		sample_set(sample, MIRROR_CHANGED, "%s became active as %s", name, first->name);
+	} else {
+		sample_set(sample, MIRROR_CHANGED, "since the start %s %s", name,
+			   claim_describe(what, sizeof(what), first));
 	}
 }
 
@@ -248,4 +258,5 @@ void mirror_sample(struct opened_mirror *opened, struct mirror_sample *sample)
 	} else {
 		sample_ranges(opened, sample);
 	}
+	mapper_release();
 }
