@@ -299,6 +299,8 @@ static int run(int argc, char **argv)
 	if (!r)
 		r = check_can_audit(&session, &err);
 	if (!r)
+		session_warn(&session);
+	if (!r)
 		r = select_regions(&words, &session, &report, &err);
 	if (!r)
 		r = compare(&words, &session, &state, &result, &err);

@@ -88,6 +88,8 @@ static int run(int argc, char **argv)
 	signals_install();
 	r = session_open(&session, &words.mirror, &words.report, &err);
 	if (!r)
+		session_warn(&session);
+	if (!r)
 		r = write_mapfile(&session, words.report.mapfile, &err);
 	if (r) {
 		status = signals_stop_wanted() ? EXIT_INTERRUPTED : command_failed(&command_show, &err, words.report.json);

@@ -144,6 +144,8 @@ static void put_findings(struct json_stream *json, const struct finding_list *fi
 			json_string(json, "detail", findings->items[i].detail);
 		if (row->kernel)
 			json_string(json, "next_resume", row->kernel);
+		if (row->remedy)
+			json_string(json, "remedy", row->remedy);
 		json_close_object(json);
 	}
 	json_close_array(json);

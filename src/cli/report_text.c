@@ -172,6 +172,8 @@ static void print_finding(const struct finding *finding, bool color)
 			     finding->detail, *finding->detail ? ")" : "");
 	if (row->kernel && n > 0 && (size_t)n < sizeof(text))
 		snprintf(text + n, sizeof(text) - (size_t)n, " At the next resume %s.", row->kernel);
+	if (row->remedy && strlen(text) + strlen(row->remedy) + 16 < sizeof(text))
+		sprintf(text + strlen(text), " What to do: %s.", row->remedy);
 	printf("%s%*s", class_heading(row->class, color), (int)(HEADING - strlen(heading)), "");
 	print_wrapped(text, HEADING, HEADING);
 }

@@ -2,6 +2,7 @@
 #include "cli/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/signals.h"
@@ -103,11 +104,29 @@ int session_open(struct session *session, const struct mirror_words *mirror,
 		session->opened.mirror.in_sync = sample.in_sync;
 	finding_add_mirror(&session->findings, &session->opened.mirror,
 			   session->has_log ? &session->log : NULL);
+	for (size_t i = 0; i < session->opened.nr_notes; i++)
+		finding_add(&session->findings, FINDING_NOTE, "%s", session->opened.notes[i]);
 	note_signatures(session);
 	note_buffered(session, session->opened.log);
 	for (unsigned int leg = 0; leg < session->opened.mirror.nr_legs; leg++)
 		note_buffered(session, session->opened.legs[leg]);
 	return 0;
+}
+
+void session_warn(const struct session *session)
+{
+	const char *name = session->opened.log ? session->opened.log->name :
+			   session->opened.mirror.name;
+
+	for (size_t i = 0; i < session->findings.nr; i++) {
+		const struct finding *finding = &session->findings.items[i];
+		const struct finding_row *row = finding_row(finding->id);
+
+		if (row->remedy)
+			fprintf(stderr, "mirrorctl: %s: %s%s%s%s; %s\n", name, row->text,
+				*finding->detail ? " (" : "", finding->detail,
+				*finding->detail ? ")" : "", row->remedy);
+	}
 }
 
 void session_close(struct session *session, bool hung)

@@ -9,19 +9,23 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_LOG_MAGIC_ZERO] = {
 		"log-magic-zero", FINDING_CLASS_WARNING,
 		"the log has no header: it was never written, or it was zeroed",
-		"the kernel takes the log as new, calls every region out of sync and copies leg 0 over the others" },
+		"the kernel takes the log as new, calls every region out of sync and copies leg 0 over the others",
+		"if there should be a log here, check the path and its offset" },
 	[FINDING_LOG_MAGIC_FOREIGN] = {
 		"log-magic-foreign", FINDING_CLASS_WARNING,
 		"this is not a mirror log: the magic number is foreign",
-		"the kernel overwrites what is here with a new log, calls every region out of sync and copies leg 0 over the others" },
+		"the kernel overwrites what is here with a new log, calls every region out of sync and copies leg 0 over the others",
+		"check the path and the offset of the log before anything activates this mirror" },
 	[FINDING_LOG_MAGIC_BIG_ENDIAN] = {
 		"log-magic-big-endian", FINDING_CLASS_WARNING,
 		"this is a log of cmirrord on a big-endian host: header and bits are byte-swapped",
-		"a little-endian kernel takes it as foreign, calls every region out of sync and copies leg 0 over the others" },
+		"a little-endian kernel takes it as foreign, calls every region out of sync and copies leg 0 over the others",
+		"deactivate it on the big-endian host, and read it there" },
 	[FINDING_LOG_HEADER_GARBAGE] = {
 		"log-header-garbage", FINDING_CLASS_WARNING,
 		"the header has no magic but its padding is filled: the mark of a kernel that could not read this log and wrote stray memory back",
-		"the kernel takes the log as new and resynchronises everything; look for read errors on the log device" },
+		"the kernel takes the log as new and resynchronises everything; look for read errors on the log device",
+		"check the log device for read errors; audit with --all to know what the legs hold" },
 	[FINDING_LOG_VERSION_ONE] = {
 		"log-version-1", FINDING_CLASS_NOTE,
 		"log version 1, written by a kernel older than 2006",
@@ -29,7 +33,8 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_LOG_VERSION_UNKNOWN] = {
 		"log-version-unknown", FINDING_CLASS_WRONG,
 		"the log's version is one that no kernel knows",
-		"the kernel discards all bits, marks the log 'D', writes the same version back and copies leg 0 over the others again at every resume" },
+		"the kernel discards all bits, marks the log 'D', writes the same version back and copies leg 0 over the others again at every resume",
+		"compare with audit --all, and give the mirror a new log" },
 	[FINDING_LOG_REGIONS_UNSET] = {
 		"log-regions-unset", FINDING_CLASS_NOTE,
 		"nr_regions is 2^64-1, as LVM writes it: no kernel has resumed this log yet",
@@ -65,21 +70,26 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_LOG_TOO_SMALL] = {
 		"log-too-small", FINDING_CLASS_WRONG,
 		"the log device is too small for the mirror's regions",
-		"the kernel refuses to load the table: \"log device too small\"" },
+		"the kernel refuses to load the table: \"log device too small\"",
+		"take a complete copy of the log, or check --region-size and --length" },
 	[FINDING_LOG_HEADER_TRUNCATED] = {
 		"log-header-truncated", FINDING_CLASS_WRONG,
-		"the log ends inside its header", "the kernel refuses to load the table" },
+		"the log ends inside its header", "the kernel refuses to load the table",
+		"take a complete copy of the log, or check its offset" },
 	[FINDING_LOG_PANICS_KERNEL] = {
 		"log-panics-kernel", FINDING_CLASS_WARNING,
 		"a log of 2147483521 regions or more",
-		"the kernel panics (Linux 6.1 does): do not activate this mirror" },
+		"the kernel panics (Linux 6.1 does): do not activate this mirror",
+		"use a larger region size" },
 	[FINDING_LOG_SIGNATURE] = {
 		"log-signature", FINDING_CLASS_WARNING,
-		"the log device carries something else's signature", NULL },
+		"the log device carries something else's signature", NULL,
+		"check the path and the offset of the log before anything activates this mirror" },
 	[FINDING_LEG_SIGNATURE_PV] = {
 		"leg-signature-pv", FINDING_CLASS_WARNING,
 		"a leg is an LVM physical volume: a mirror's own contents never begin with one, unless it carries a nested volume group; perhaps the offset of the volume inside it is missing (--leg=PATH@OFFSET)",
-		NULL },
+		NULL,
+		"check the leg's path and offset" },
 	[FINDING_TABLE_SYNC] = {
 		"table-sync", FINDING_CLASS_WARNING,
 		"the table says `sync`",
@@ -101,7 +111,8 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_MORE_CLEAN_THAN_SYNC] = {
 		"more-clean-than-sync", FINDING_CLASS_WRONG,
 		"the log has more clean bits than the kernel counts in sync: bogus clean bits, proven without reading the legs",
-		"the kernel will believe those bits at the next resume and never copy the regions" },
+		"the kernel believes those bits and never copies the regions",
+		"audit the mirror; do not suspend, resize, snapshot or reboot before" },
 	[FINDING_LEG_MISSING] = {
 		"leg-missing", FINDING_CLASS_WARNING,
 		"a leg is missing: nothing can be verified against it", NULL },

@@ -63,6 +63,8 @@ struct finding_row {
 	enum finding_class class;
 	const char *text;
 	const char *kernel;	/* at the next resume; NULL: nothing in particular */
+	const char *remedy;	/* what to do about it; NULL: nothing, or it depends.
+				 * Rows that have one are also told on stderr */
 };
 
 const struct finding_row *finding_row(enum finding_id id);
