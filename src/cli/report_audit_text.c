@@ -263,6 +263,14 @@ static void explain_future(const struct audit_report *report)
 	report_text_paragraph("What will happen:", paragraph.text);
 }
 
+static bool has_remedies(const struct finding_list *findings)
+{
+	for (size_t i = 0; i < findings->nr; i++)
+		if (finding_row(findings->items[i].id)->remedy)
+			return true;
+	return false;
+}
+
 static void advise(struct paragraph *paragraph, const struct audit_report *report)
 {
 	const uint64_t *count = report->result->regions.count;
@@ -277,6 +285,8 @@ static void advise(struct paragraph *paragraph, const struct audit_report *repor
 		say(paragraph, "audit again when nothing changes the mirror. ");
 	if (report->result->end == AUDIT_STOPPED)
 		say(paragraph, "audit again, for the rest. ");
+	if (!paragraph->used && has_remedies(&report->session->findings))
+		say(paragraph, "first what the warnings above ask for.");
 	if (!paragraph->used)
 		say(paragraph, count[VERDICT_RESYNC_PENDING] || report->session->log.clean < report->session->log.nr_regions ?
 		    "nothing: what is not clean the kernel copies at the next activation." : "nothing.");

@@ -113,6 +113,21 @@ int session_open(struct session *session, const struct mirror_words *mirror,
 	return 0;
 }
 
+static bool has_finding(const struct finding_list *list, enum finding_id id)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (list->items[i].id == id)
+			return true;
+	return false;
+}
+
+/* "It is an ext4 file system" says all that "it has no header" would. */
+static bool is_told_better(const struct finding_list *list, enum finding_id id)
+{
+	return (id == FINDING_LOG_MAGIC_ZERO || id == FINDING_LOG_MAGIC_FOREIGN) &&
+	       has_finding(list, FINDING_LOG_SIGNATURE);
+}
+
 void session_warn(const struct session *session)
 {
 	const char *name = session->opened.log ? session->opened.log->name :
@@ -122,7 +137,7 @@ void session_warn(const struct session *session)
 		const struct finding *finding = &session->findings.items[i];
 		const struct finding_row *row = finding_row(finding->id);
 
-		if (row->remedy)
+		if (row->remedy && !is_told_better(&session->findings, finding->id))
 			fprintf(stderr, "mirrorctl: %s: %s%s%s%s; %s\n", name, row->text,
 				*finding->detail ? " (" : "", finding->detail,
 				*finding->detail ? ")" : "", row->remedy);
