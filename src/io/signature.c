@@ -134,9 +134,16 @@ static const char *words_for_type(const char *type)
 	return NULL;
 }
 
+/* Some names are spelled out: "an ex-eff-ess", "a you-dee-eff". */
 static const char *article_for(const char *word)
 {
-	return strchr("aeiouAEIOU", word[0]) ? "an" : "a";
+	static const char *const spelled[] = { "f2fs", "hfs", "hfsplus", "ntfs", "xfs" };
+	size_t i;
+
+	for (i = 0; i < sizeof(spelled) / sizeof(*spelled); i++)
+		if (strcmp(word, spelled[i]) == 0)
+			return "an";
+	return strchr("aeioAEIO", word[0]) ? "an" : "a";
 }
 
 static void describe_type(char *out, size_t room, const struct signature *signature)
