@@ -152,6 +152,26 @@ static inline void carry_save(uint64_t *high, uint64_t *low, uint64_t a, uint64_
 	*low = half ^ b;
 }
 
+/* What is left of the columns of ones, twos … between blocks. */
+struct columns {
+	uint64_t ones, twos, fours, eights;
+};
+
+/* Adds eight words; the carry out of the fours. */
+static inline uint64_t columns_add(struct columns *sum, const uint64_t *w)
+{
+	uint64_t two_a, two_b, four_a, four_b, eight;
+
+	carry_save(&two_a, &sum->ones, w[0], w[1]);
+	carry_save(&two_b, &sum->ones, w[2], w[3]);
+	carry_save(&four_a, &sum->twos, two_a, two_b);
+	carry_save(&two_a, &sum->ones, w[4], w[5]);
+	carry_save(&two_b, &sum->ones, w[6], w[7]);
+	carry_save(&four_b, &sum->twos, two_a, two_b);
+	carry_save(&eight, &sum->fours, four_a, four_b);
+	return eight;
+}
+
 /*
  * A tree of carry-save adders counts sixteen words with one population count of
  * the column of sixteens, which keeps up with memory on any processor. The byte
@@ -159,26 +179,17 @@ static inline void carry_save(uint64_t *high, uint64_t *low, uint64_t a, uint64_
  */
 static uint64_t words_popcount(const uint64_t *words, uint64_t nr_words)
 {
-	uint64_t ones = 0, twos = 0, fours = 0, eights = 0, sixteens, total = 0, i;
-	uint64_t two[2], four[2], eight[2];
-	unsigned int half, quarter;
+	struct columns sum = { 0, 0, 0, 0 };
+	uint64_t eight_a, eight_b, sixteens, total = 0, i;
 
 	for (i = 0; i + BLOCK_WORDS <= nr_words; i += BLOCK_WORDS) {
-		for (half = 0; half < 2; half++) {
-			for (quarter = 0; quarter < 2; quarter++) {
-				const uint64_t *w = words + i + half * 8 + quarter * 4;
-
-				carry_save(&two[0], &ones, w[0], w[1]);
-				carry_save(&two[1], &ones, w[2], w[3]);
-				carry_save(&four[quarter], &twos, two[0], two[1]);
-			}
-			carry_save(&eight[half], &fours, four[0], four[1]);
-		}
-		carry_save(&sixteens, &eights, eight[0], eight[1]);
+		eight_a = columns_add(&sum, words + i);
+		eight_b = columns_add(&sum, words + i + 8);
+		carry_save(&sixteens, &sum.eights, eight_a, eight_b);
 		total += word_popcount(sixteens);
 	}
-	total = 16 * total + 8 * word_popcount(eights) + 4 * word_popcount(fours) +
-		2 * word_popcount(twos) + word_popcount(ones);
+	total = 16 * total + 8 * word_popcount(sum.eights) + 4 * word_popcount(sum.fours) +
+		2 * word_popcount(sum.twos) + word_popcount(sum.ones);
 	for (; i < nr_words; i++)
 		total += word_popcount(words[i]);
 	return total;

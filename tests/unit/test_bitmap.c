@@ -106,7 +106,8 @@ static void agree(uint64_t nr_bits, unsigned char junk)
 		change(&map, &model, &state);
 	}
 	for (bit = nr_bits; bit < sizeof(words) * 8; bit++)
-		ck_assert_int_eq(((unsigned char *)words)[bit / 8] >> (bit % 8) & 1, junk & 1);
+		ck_assert_int_eq(((unsigned char *)words)[bit / 8] >> (bit % 8) & 1,
+				 junk >> (bit % 8) & 1);
 }
 
 /* Sizes around the word, around the block of the fast loops, and far above. */
@@ -120,7 +121,31 @@ START_TEST(agrees_with_model)
 
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		agree(sizes[i], 0);
+		agree(sizes[i], 0x55);
+		agree(sizes[i], 0xaa);
 		agree(sizes[i], 0xff);
+	}
+}
+END_TEST
+
+/* A single bit among thousands of the other kind, at each place. */
+START_TEST(needle)
+{
+	enum { BITS = 40 * 64 };
+	uint64_t words[BITS / 64];
+	struct bitmap map;
+	uint64_t bit;
+
+	bitmap_borrow(&map, words, BITS);
+	for (bit = 0; bit < BITS; bit++) {
+		memset(words, 0, sizeof(words));
+		bitmap_set(&map, bit);
+		if (bitmap_next_set(&map, 0) != bit || bitmap_count(&map) != 1)
+			ck_abort_msg("set bit %u", (unsigned int)bit);
+		memset(words, 0xff, sizeof(words));
+		bitmap_clear(&map, bit);
+		if (bitmap_next_clear(&map, 0) != bit || bitmap_count(&map) != BITS - 1)
+			ck_abort_msg("clear bit %u", (unsigned int)bit);
 	}
 }
 END_TEST
@@ -181,13 +206,16 @@ END_TEST
 /* A caller's mistake stays inside the memory. */
 START_TEST(beyond_the_end)
 {
-	uint64_t words[3] = { 0, 0, 0x5555 };
+	uint64_t words[3] = { 0, 0, 0xaaaa };
 	struct bitmap map;
 	uint64_t first, last;
 
 	bitmap_borrow(&map, words, 128);
 	bitmap_set(&map, 128);
+	bitmap_clear(&map, 129);
+	ck_assert_uint_eq(words[2], 0xaaaa);
 	bitmap_set_run(&map, 128, 150);
+	ck_assert_uint_eq(words[2], 0xaaaa);
 	bitmap_clear_run(&map, 128, 150);
 	bitmap_set_run(&map, 200, 100);
 	bitmap_set_run(&map, 100, 99);
@@ -200,7 +228,7 @@ START_TEST(beyond_the_end)
 	ck_assert_uint_eq(bitmap_next_set(&map, UINT64_MAX), 128);
 	ck_assert_uint_eq(bitmap_next_clear(&map, 120), 128);
 	ck_assert(!bitmap_next_run(&map, true, 128, &first, &last));
-	ck_assert_uint_eq(words[2], 0x5555);
+	ck_assert_uint_eq(words[2], 0xaaaa);
 }
 END_TEST
 
@@ -236,6 +264,7 @@ Suite *bitmap_suite(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, agrees_with_model);
+	tcase_add_test(tcase, needle);
 	tcase_add_test(tcase, bytes_are_the_disks);
 	tcase_add_test(tcase, bytes_round_up);
 	tcase_add_test(tcase, allocation);
