@@ -71,7 +71,7 @@ uint64_t sample_size_count(struct sample_size size, uint64_t population)
 	if (size.percent > 0) {
 		if (size.percent >= 100)
 			return population;
-		/* The tolerance: 7 % of 100 is 7, although 0.07 is no binary number. */
+		/* The tolerance: 1.1 % of 3000 is 33, although 1.1 is no binary number. */
 		exact = (double)population * size.percent / 100 * (1 - 1e-12);
 		count = (uint64_t)exact;
 		count += (double)count < exact;
@@ -139,6 +139,8 @@ static uint64_t word_deposit(uint64_t word, uint64_t ranks)
 {
 	uint64_t kept = 0;
 
+	if (word == UINT64_MAX)
+		return ranks;
 	for (; ranks; ranks >>= 1) {
 		uint64_t lowest = word & -word;
 
@@ -149,18 +151,18 @@ static uint64_t word_deposit(uint64_t word, uint64_t ranks)
 	return kept;
 }
 
-/* Bit number i of the set bits stays if rank i is set, or goes if `drop`. */
+/* Set bit number i stays if rank i is set, or goes if `drop`. */
 static void ranks_apply(struct bitmap *selected, const struct bitmap *ranks, bool drop)
 {
-	uint64_t rank = 0, first, word, window;
+	uint64_t rank = 0, first, valid = UINT64_MAX, word, window;
 	unsigned int width;
 
 	for (first = 0; first < selected->nr_bits; first += 64) {
 		uint64_t *place = &selected->words[first / 64];
 
-		word = le64toh(*place);
 		if (selected->nr_bits - first < 64)
-			word &= UINT64_MAX >> (64 - (selected->nr_bits - first));
+			valid = UINT64_MAX >> (64 - (selected->nr_bits - first));
+		word = le64toh(*place) & valid;
 		width = (unsigned int)__builtin_popcountll(word);
 		if (!width)
 			continue;
@@ -168,7 +170,7 @@ static void ranks_apply(struct bitmap *selected, const struct bitmap *ranks, boo
 		rank += width;
 		if (drop)
 			window ^= UINT64_MAX >> (64 - width);
-		*place = htole64(word_deposit(word, window));
+		*place = (*place & ~htole64(valid)) | htole64(word_deposit(word, window));
 	}
 }
 

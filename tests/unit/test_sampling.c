@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <endian.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -38,6 +39,8 @@ START_TEST(sizes)
 	size_is("2%", 100, 2);
 	size_is("7%", 100, 7);
 	size_is("0.7%", 1000, 7);
+	size_is("1.1%", 3000, 33);	/* 33.00000000000001 in binary */
+	size_is("2.2%", 7000, 154);
 	size_is("0.5%", 1000, 5);
 	size_is("0.5%", 1001, 6);
 	size_is("0.5%", 3, 1);
@@ -47,6 +50,7 @@ START_TEST(sizes)
 	size_is("100.0%", 5, 5);
 	size_is("99.9%", 1000, 999);
 	size_is("50%", 4294967295, 2147483648);
+	ck_assert_uint_eq(sample_size_count((struct sample_size){ .count = 0 }, 5), 1);
 }
 END_TEST
 
@@ -85,36 +89,50 @@ static struct bitmap map_of(uint64_t nr_bits, uint64_t step)
 	return map;
 }
 
-/* Of every third bit, exactly `count` stay and none comes to it. */
+/* Every third bit and then more, so that no 64 ranks belong to whole words. */
+static bool chosen(uint64_t bit)
+{
+	return bit % 3 == 0 || (bit > 300 && bit % 5 == 0);
+}
+
+/* Of some bits, exactly `count` stay and none comes to it. */
 START_TEST(draws_a_subset)
 {
-	static const uint64_t counts[] = { 0, 1, 2, 63, 64, 166, 167, 168, 332, 333, 334, 900 };
+	static const uint64_t counts[] = { 0, 1, 2, 63, 64, 166, 167, 168, 332, 427, 428, 900 };
 	size_t i;
 
 	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		struct bitmap map = map_of(1000, 3);
-		uint64_t bit;
+		struct bitmap map;
+		uint64_t bit, population;
 
-		ck_assert_int_eq(sample_draw(&map, counts[i], 42), 0);
-		ck_assert_uint_eq(bitmap_count(&map), counts[i] < 334 ? counts[i] : 334);
+		ck_assert_int_eq(bitmap_alloc(&map, 1000), 0);
 		for (bit = 0; bit < 1000; bit++)
-			ck_assert(!bitmap_test(&map, bit) || bit % 3 == 0);
+			if (chosen(bit))
+				bitmap_set(&map, bit);
+		population = bitmap_count(&map);
+		ck_assert_int_eq(sample_draw(&map, counts[i], 42), 0);
+		ck_assert_uint_eq(bitmap_count(&map), counts[i] < population ? counts[i] : population);
+		for (bit = 0; bit < 1000; bit++)
+			ck_assert(!bitmap_test(&map, bit) || chosen(bit));
 		bitmap_free(&map);
 	}
 }
 END_TEST
 
-START_TEST(junk_behind_the_end_is_not_drawn)
+/* What lies behind the last bit is neither drawn nor changed. */
+START_TEST(junk_behind_the_end)
 {
-	uint64_t words[2] = { UINT64_MAX, UINT64_MAX };
-	struct bitmap map;
+	uint64_t count;
 
-	bitmap_borrow(&map, words, 70);
-	ck_assert_int_eq(sample_draw(&map, 20, 1), 0);
-	ck_assert_uint_eq(bitmap_count(&map), 20);
-	words[0] = words[1] = UINT64_MAX;
-	ck_assert_int_eq(sample_draw(&map, 60, 1), 0);
-	ck_assert_uint_eq(bitmap_count(&map), 60);
+	for (count = 1; count < 102; count++) {
+		uint64_t words[3] = { htole64(1), UINT64_MAX, UINT64_MAX };
+		struct bitmap map;
+
+		bitmap_borrow(&map, words, 162);	/* 1 + 64 + 34 */
+		ck_assert_int_eq(sample_draw(&map, count, 1), 0);
+		ck_assert_uint_eq(bitmap_count(&map), count < 99 ? count : 99);
+		ck_assert_uint_eq(le64toh(words[2]) >> 34, UINT64_MAX >> 34);
+	}
 }
 END_TEST
 
@@ -301,7 +319,7 @@ Suite *sampling_suite(void)
 	tcase_add_test(tcase, sizes);
 	tcase_add_test(tcase, sizes_refused);
 	tcase_add_test(tcase, draws_a_subset);
-	tcase_add_test(tcase, junk_behind_the_end_is_not_drawn);
+	tcase_add_test(tcase, junk_behind_the_end);
 	tcase_add_test(tcase, seed_is_a_promise);
 	tcase_add_loop_test(tcase, subsets_are_uniform, 2, 4);
 	tcase_add_test(tcase, places_are_uniform);
