@@ -32,7 +32,7 @@ def main(argv):
     for key in ("legs", "log", "regions"):
         if found[key] != kernel[key]:
             problems.append("%s: %s, the kernel says %s" % (key, found[key], kernel[key]))
-    clean = result["clean"]
+    clean = result["log"]["clean"]
     if at_most:
         if not (found["in_sync"] <= kernel["in_sync"] and clean <= kernel["in_sync"]):
             problems.append("clean %s, in sync %s, later the kernel counts %s"
