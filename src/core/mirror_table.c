@@ -263,8 +263,8 @@ static int parse_region_size(struct mirror *mirror, struct words *words, uint64_
 	if (ret)
 		return ret;
 	if (region_size > UINT32_MAX)
-		return word_wrong(words, "the region size does not fit 32 bits (the kernel would take "
-				  "it as %" PRIu32 ")", (uint32_t)region_size);
+		return word_wrong(words, "the region size does not fit 32 bits (the kernel would "
+				  "take it as %" PRIu32 ")", (uint32_t)region_size);
 	ret = region_geometry_init(&mirror->geometry, length, region_size, &reason);
 	if (ret)
 		return word_error(words, "%s", reason.text);
@@ -311,8 +311,8 @@ static int parse_log_device(struct mirror *mirror, struct words *words)
 	if (ret)
 		return ret;
 	if (word_is(words, "missing"))
-		return word_error(words, "only a leg can be missing: to compare the legs without a log "
-				  "write 'core 1 REGION_SIZE' for the log");
+		return word_error(words, "only a leg can be missing: to compare the legs without a "
+				  "log write 'core 1 REGION_SIZE' for the log");
 	return word_copy(words, &mirror->log.device);
 }
 
@@ -328,8 +328,8 @@ static int parse_log(struct mirror *mirror, struct words *words, uint64_t length
 		return ret;
 	fixed = mirror->log_kind == MIRROR_LOG_DISK ? 2 : 1;
 	if (fixed == 2 && count == 1)
-		return word_error(words, "a disk log has 2 to 4 arguments; kernels of 2005 do not print "
-				  "the log device: write 'disk 2 LOG_DEVICE REGION_SIZE'");
+		return word_error(words, "a disk log has 2 to 4 arguments; kernels of 2005 do not "
+				  "print the log device: write 'disk 2 LOG_DEVICE REGION_SIZE'");
 	if (count < fixed || count > fixed + 2)
 		return word_wrong(words, "a %s log has %" PRIu64 " to %" PRIu64 " arguments",
 				  fixed == 2 ? "disk" : "core", fixed, fixed + 2);
@@ -355,8 +355,8 @@ static int parse_leg(struct mirror_place *leg, struct words *words, uint64_t len
 	if (!ret)
 		ret = words_number(words, "offset of a leg", &leg->offset);
 	if (!ret && leg->offset > REGION_LENGTH_MAX - length)
-		return word_wrong(words, "the offset plus the length is more than any block device can "
-				  "have");
+		return word_wrong(words, "the offset plus the length is more than any block "
+				  "device can have");
 	return ret;
 }
 
@@ -400,8 +400,8 @@ static int parse_feature_count(struct words *words, uint64_t *nr_features)
 
 	if (!number_scan(&at, end, nr_features) && at == end)
 		return 0;
-	return word_error(words, "a number of features may follow the legs, or nothing: are there more "
-			  "legs than their count says?");
+	return word_error(words, "a number of features may follow the legs, or nothing: are there "
+			  "more legs than their count says?");
 }
 
 /* dm-raid1.c, parse_features(): in any order and as often as one likes. */
@@ -423,7 +423,8 @@ static int parse_features(struct mirror *mirror, struct words *words)
 		else if (word_is(words, "keep_log"))
 			keep_log = true;
 		else
-			ret = word_wrong(words, "not a feature of a mirror (handle_errors, keep_log)");
+			ret = word_wrong(words, "not a feature of a mirror (handle_errors, "
+					 "keep_log)");
 	}
 	if (!ret)
 		ret = words_end(words, "features that are counted");
@@ -543,7 +544,8 @@ static int parse_ratio(struct mirror_status *status, struct words *words)
 	end = at + words->length;
 	if (number_scan(&at, end, &status->in_sync) || at == end || *at++ != '/' ||
 	    number_scan(&at, end, &status->nr_regions) || at != end)
-		return word_wrong(words, "should be the regions in sync and all regions, as in 5/512");
+		return word_wrong(words, "should be the regions in sync and all regions, as "
+				  "in 5/512");
 	if (!status->nr_regions || status->nr_regions > REGION_COUNT_MAX)
 		return word_wrong(words, "a mirror has 1 to %" PRIu64 " regions", REGION_COUNT_MAX);
 	if (status->in_sync > status->nr_regions)
@@ -666,12 +668,13 @@ int mirror_apply_status(struct mirror *mirror, const struct mirror_status *statu
 	unsigned int i;
 
 	if (status->nr_legs != mirror->nr_legs)
-		return error_operation(err, EINVAL, "status line: it tells of %u legs and the table of %u: "
-				       "the table was changed meanwhile; try again",
+		return error_operation(err, EINVAL, "status line: it tells of %u legs and the table "
+				       "of %u: the table was changed meanwhile; try again",
 				       status->nr_legs, mirror->nr_legs);
 	if (status->nr_regions != mirror->geometry.nr_regions)
-		return error_operation(err, EINVAL, "status line: it tells of %" PRIu64 " regions and the "
-				       "table of %" PRIu64 ": the table was changed meanwhile; try again",
+		return error_operation(err, EINVAL, "status line: it tells of %" PRIu64 " regions "
+				       "and the table of %" PRIu64 ": the table was changed "
+				       "meanwhile; try again",
 				       status->nr_regions, mirror->geometry.nr_regions);
 	for (i = 0; i < mirror->nr_legs; i++)
 		mirror->legs[i].health = status->leg_health[i];

@@ -43,8 +43,8 @@ static int item_number(uint64_t *region, const char **at, struct item item,
 	if (!nr_regions)
 		return error_usage(err, "region list: \"%.*s\": the mirror has no regions",
 				   item_width(item), item.text);
-	return error_usage(err, "region list: \"%.*s\" is beyond the end: the last region is %" PRIu64,
-			   item_width(item), item.text, nr_regions - 1);
+	return error_usage(err, "region list: \"%.*s\" is beyond the end: the last region is "
+			   "%" PRIu64, item_width(item), item.text, nr_regions - 1);
 }
 
 static int item_parse(struct region_run *run, struct item item, uint64_t nr_regions,
