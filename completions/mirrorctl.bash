@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# bash completion for mirrorctl(8)                          -*- shell-script -*-
+
+_mirrorctl_offer()
+{
+	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+	# A value follows the equals sign at once.
+	if [[ ${COMPREPLY-} == *= ]]; then
+		compopt -o nospace 2>/dev/null
+	fi
+}
+
+_mirrorctl_offer_files()
+{
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+}
+
+# Active mirrors. Only root may ask device-mapper; others are offered nothing.
+_mirrorctl_offer_mirrors()
+{
+	local name number names=
+
+	if [[ $cur == /* ]]; then
+		_mirrorctl_offer_files
+		return
+	fi
+	while read -r name number; do
+		if [[ $number == \(* ]]; then
+			names+=" $name"
+		fi
+	done < <(dmsetup ls --target mirror 2>/dev/null)
+	_mirrorctl_offer "$names"
+}
+
+_mirrorctl_offer_value()
+{
+	case $1 in
+	--leg)
+		_mirrorctl_offer_files
+		if [[ missing == "$cur"* ]]; then
+			COMPREPLY+=(missing)
+		fi
+		;;
+	--log | --table | --mapfile | --config | --device) _mirrorctl_offer_files ;;
+	--progress) _mirrorctl_offer 'auto always never json' ;;
+	--color) _mirrorctl_offer 'auto always never' ;;
+	--io-engine) _mirrorctl_offer 'auto io_uring threads' ;;
+	esac
+}
+
+_mirrorctl_takes_value()
+{
+	case $1 in
+	--config | --leg | --log | --region-size | --length | --table | --device | --segment | \
+	--progress | --color | --max-runs | --mapfile | --io-engine | --regions | --sample | \
+	--seed | --rate) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# The command among the words before the current one, into $command.
+_mirrorctl_find_command()
+{
+	local i word
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case $word in
+		--config)
+			i=$((i + 1))
+			if [[ ${COMP_WORDS[i]} == = ]]; then
+				i=$((i + 1))
+			fi
+			;;
+		-*) ;;
+		*)
+			command=$word
+			return
+			;;
+		esac
+	done
+}
+
+_mirrorctl_offer_options()
+{
+	local mirror='--leg= --log= --region-size= --length= --table= --device= --segment= --inactive'
+	local report='--json -q --quiet -v --verbose --progress= --color= --max-runs= --mapfile= --io-engine='
+	local help='-? --help --usage -V --version'
+
+	case $1 in
+	'') _mirrorctl_offer "--config= --no-config --json -q --quiet -v --verbose $help" ;;
+	show) _mirrorctl_offer "--runs --map $mirror $report $help" ;;
+	audit) _mirrorctl_offer "--all --regions= --sample= --seed= --rate= $mirror $report $help" ;;
+	esac
+}
+
+# bash cuts words at = and : unless somebody told it not to; both ways are met.
+_mirrorctl()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} command='' option='' before='' i
+	local prev=${COMP_WORDS[COMP_CWORD - 1]}
+
+	COMPREPLY=()
+	_mirrorctl_find_command
+	if [[ $cur == --*=* ]]; then
+		option=${cur%%=*}
+		before=$option=
+		cur=${cur#*=}
+	elif [[ $cur == = ]]; then
+		option=$prev
+		cur=
+	elif [[ $prev == = ]]; then
+		# "--leg = x", or "--device 253 : 2 = x"
+		for ((i = COMP_CWORD - 2; i > 0 && i > COMP_CWORD - 7; i--)); do
+			if [[ ${COMP_WORDS[i]} == --* ]]; then
+				option=${COMP_WORDS[i]}
+				break
+			fi
+		done
+	elif _mirrorctl_takes_value "$prev"; then
+		option=$prev
+	fi
+	if [[ $option == --device && $cur == *=* ]]; then
+		before+=${cur%%=*}=
+		cur=${cur#*=}
+	fi
+
+	if [[ -n $option ]]; then
+		_mirrorctl_offer_value "$option"
+		for i in "${!COMPREPLY[@]}"; do
+			COMPREPLY[i]=$before${COMPREPLY[i]}
+		done
+	elif [[ $cur == -* ]]; then
+		_mirrorctl_offer_options "$command"
+	elif [[ -z $command ]]; then
+		_mirrorctl_offer 'show audit'
+	else
+		_mirrorctl_offer_mirrors
+	fi
+}
+
+complete -F _mirrorctl mirrorctl
