@@ -41,8 +41,8 @@ static void check_geometry(const struct mirror *mirror)
 
 	CHECK(!region_geometry_init(&again, is->length, is->region_size, NULL));
 	CHECK(again.nr_regions == is->nr_regions && again.nr_regions >= 1);
-	CHECK(mirror->start + is->length >= is->length);
-	CHECK((mirror->start + is->length) <= UINT64_MAX / SECTOR_BYTES);
+	CHECK(is->length <= REGION_LENGTH_MAX);
+	CHECK(mirror->start <= REGION_LENGTH_MAX - is->length);
 	CHECK(region_run_sectors(is, (struct region_run){ 0, is->nr_regions - 1 }) == is->length);
 }
 
@@ -58,7 +58,7 @@ static void check_accepted(const struct mirror *mirror)
 		const struct mirror_place *leg = &mirror->legs[i];
 
 		CHECK(leg->missing == !leg->device);
-		CHECK(leg->offset + mirror->geometry.length >= leg->offset);
+		CHECK(leg->offset <= REGION_LENGTH_MAX - mirror->geometry.length);
 		if (leg->device) {
 			check_word(leg->device);
 			CHECK(strcmp(leg->device, "missing"));
