@@ -15,6 +15,8 @@
 #define RANGE_ENOUGH 8192u
 /* How long an ended run may still look again at what it has found. */
 #define CLOSING_NS (15 * NS_PER_S)
+/* How long differences may wait to be looked at again. */
+#define UNSETTLED_NS (60 * NS_PER_S)
 /* ending codes of a run, internal to the audit */
 #define STOP_USER (-ECANCELED)
 #define STOP_CHANGED (-ESTALE)
@@ -41,7 +43,7 @@ int audit_note(struct audit *audit, uint64_t region, unsigned int flag)
 		audit->notes[low].flags |= flag;
 		return 0;
 	}
-	if (audit->nr_notes == NOTES_MAX)
+	if (audit->nr_notes == audit->room)
 		return -ENOMEM;	/* cannot be: the pass settles before that */
 	memmove(&audit->notes[low + 1], &audit->notes[low],
 		(audit->nr_notes - low) * sizeof(*audit->notes));
@@ -108,20 +110,24 @@ static bool region_is_clean(const struct audit *audit, uint64_t region)
 	       bitmap_test(audit->input->clean_bits, region);
 }
 
+int audit_record_unreadable(struct audit *audit, uint64_t sector, unsigned int leg, int error)
+{
+	audit->result->unreadable_sectors[leg]++;
+	return run_list_add(&audit->result->runs, &(struct sector_run){
+		.verdict = VERDICT_UNVERIFIABLE, .leg = leg,
+		.start = sector, .sectors = 1, .error = -error,
+	});
+}
+
 static int record_unreadable(struct audit *audit, const struct leg_chunk *chunk,
 			     uint32_t sector, uint64_t region)
 {
 	int r = audit_note(audit, region, NOTE_UNREADABLE);
 
 	for (unsigned int leg = 0; leg < audit->input->nr_legs && !r; leg++) {
-		if (!leg_chunk_sector_is_bad(chunk, leg, sector))
-			continue;
-		audit->result->unreadable_sectors[leg]++;
-		r = run_list_add(&audit->result->runs, &(struct sector_run){
-			.verdict = VERDICT_UNVERIFIABLE, .leg = leg,
-			.start = chunk->start + sector, .sectors = 1,
-			.error = -chunk->error[leg],
-		});
+		if (leg_chunk_sector_is_bad(chunk, leg, sector))
+			r = audit_record_unreadable(audit, chunk->start + sector, leg,
+						    chunk->error[leg]);
 	}
 	return r;
 }
@@ -242,9 +248,7 @@ static int take_chunk(void *context, const struct leg_chunk *chunk)
 	if (r)
 		return r;
 	advance(audit, chunk->start + chunk->sectors, chunk->sectors);
-	/* The next chunk must fit as a whole. */
-	if (audit->nr_candidates + audit->input->engine->buffer_bytes / SECTOR_BYTES > CANDIDATES_MAX ||
-	    audit->nr_notes + audit->input->engine->buffer_bytes / SECTOR_BYTES > NOTES_MAX)
+	if (audit->nr_candidates >= audit->max_unsettled || audit->nr_notes >= audit->max_unsettled)
 		return STOP_SETTLE;
 	return 0;
 }
@@ -281,12 +285,14 @@ static bool next_data(struct audit *audit, uint64_t at, uint64_t end,
 	*data_end = *first;
 	while (grown && *data_end < end && *data_end - *first < RANGE_ENOUGH) {
 		grown = false;
-		for (unsigned int leg = 0; leg < input->nr_legs; leg++) {
+		/* Not beyond `end`: the next range may begin before what is
+		 * found there, and what a leg holds until then be forgotten. */
+		for (unsigned int leg = 0; leg < input->nr_legs && *data_end < end; leg++) {
 			if (!input->legs[leg])
 				continue;
 			find_data(audit, leg, *data_end);
 			if (audit->data_first[leg] > *data_end + HOLE_WORTH_SKIPPING ||
-			    audit->data_first[leg] == UINT64_MAX)
+			    audit->data_first[leg] >= end)
 				continue;
 			*data_end = audit->data_end[leg];
 			grown = true;
@@ -361,19 +367,6 @@ static bool is_unchanged(struct audit *audit)
 {
 	audit->sampled_ns = audit->hooks->now_ns(audit->hooks->context);
 	return audit->hooks->unchanged(audit->hooks->context);
-}
-
-int audit_poll(void *context)
-{
-	struct audit *audit = context;
-
-	uint64_t now = audit->hooks->now_ns(audit->hooks->context);
-
-	if (audit->hooks->poll(audit->hooks->context, &audit->progress) && now > audit->closing_ns)
-		return STOP_USER;
-	if (now - audit->sampled_ns >= SAMPLE_NS && !is_unchanged(audit))
-		return STOP_CHANGED;
-	return 0;
 }
 
 void audit_pause(void *context, unsigned int ms)
@@ -475,49 +468,136 @@ static int settle_until(struct audit *audit, uint64_t until)
 	return r;
 }
 
-/* The mirror is another one now: nothing noted since the last good look counts. */
-static void withdraw(struct audit *audit)
-{
-	audit->result->withdrawn_regions += audit->nr_notes;
-	audit->nr_notes = 0;
-	audit->nr_candidates = 0;
-}
-
 /* All selected regions below this one have been compared whole. */
 static uint64_t compared_regions(const struct audit *audit, bool complete)
 {
-	if (complete)
-		return audit->input->geometry.nr_regions;
-	return audit->taken ? region_of_sector(&audit->input->geometry, audit->taken - 1) +
-		(audit->taken == audit->input->geometry.length ||
-		 audit->taken % audit->input->geometry.region_size == 0) : 0;
+	const struct region_geometry *geometry = &audit->input->geometry;
+	uint64_t region;
+
+	if (complete || audit->taken == geometry->length)
+		return geometry->nr_regions;
+	if (!audit->taken)
+		return 0;
+	region = region_of_sector(geometry, audit->taken - 1);
+	return audit->taken % geometry->region_size ? region : region + 1;
 }
 
-/* A region that is cut by the batch's end keeps its unresolved candidates'
- * outcome as notes; it is settled with the next batch. */
-static int settle(struct audit *audit, bool complete, int why)
+/* Of a region that was compared in part only, what is proven stays proven. */
+static int settle_cut_region(struct audit *audit)
+{
+	enum verdict verdict;
+
+	if (!audit->nr_notes)
+		return 0;
+	verdict = verdict_of_note(audit, &audit->notes[0]);
+	if (verdict == VERDICT_NOT_COMPARED || verdict == VERDICT_BUSY ||
+	    verdict == VERDICT_TRANSIENT)
+		return 0;
+	return region_verdicts_add(&audit->result->regions, verdict,
+				   audit->notes[0].region, audit->notes[0].region);
+}
+
+/* All that was found so far was found on the mirror that was opened. */
+static void set_mark(struct audit *audit)
+{
+	audit->mark.runs = audit->result->runs;
+	memcpy(audit->mark.unreadable_sectors, audit->result->unreadable_sectors,
+	       sizeof(audit->mark.unreadable_sectors));
+	audit->mark.cut = audit->nr_notes ? audit->notes[0] : (struct note){ 0 };
+	audit->settled_ns = audit->sampled_ns;
+}
+
+/* The mirror is still the same one: what has been compared needs no second look
+ * unless there are candidates, and these should not wait for ever. */
+static int settle_meanwhile(struct audit *audit)
+{
+	if (audit->nr_candidates)
+		return audit->sampled_ns - audit->settled_ns >= UNSETTLED_NS ? STOP_SETTLE : 0;
+	if (settle_until(audit, compared_regions(audit, false)))
+		return -ENOMEM;
+	set_mark(audit);
+	return 0;
+}
+
+int audit_poll(void *context)
+{
+	struct audit *audit = context;
+	uint64_t now = audit->hooks->now_ns(audit->hooks->context);
+	bool looking_again = audit->progress.looking_again;
+
+	if (audit->hooks->poll(audit->hooks->context, &audit->progress)) {
+		if (looking_again && !audit->closing_ns)
+			audit->closing_ns = now + CLOSING_NS;
+		if (now > audit->closing_ns)
+			return STOP_USER;
+	}
+	if (now - audit->sampled_ns < SAMPLE_NS)
+		return 0;
+	if (!is_unchanged(audit))
+		return STOP_CHANGED;
+	return looking_again ? 0 : settle_meanwhile(audit);
+}
+
+/* The mirror is another one now: nothing found since the last good look counts. */
+static void withdraw(struct audit *audit)
+{
+	run_list_rollback(&audit->result->runs, &audit->mark.runs);
+	memcpy(audit->result->unreadable_sectors, audit->mark.unreadable_sectors,
+	       sizeof(audit->mark.unreadable_sectors));
+	audit->nr_candidates = 0;
+	if (audit->mark.cut.flags) {	/* the lowest note is this region's */
+		audit->result->withdrawn_regions = audit->nr_notes - 1;
+		audit->notes[0] = audit->mark.cut;
+		audit->nr_notes = 1;
+	} else {
+		audit->result->withdrawn_regions = audit->nr_notes;
+		audit->nr_notes = 0;
+	}
+}
+
+/* Looks again at what was found, and at the mirror; then nothing found so far is
+ * in doubt. 0, STOP_CHANGED, STOP_USER (candidates stay unresolved) or -errno. */
+static int resolve(struct audit *audit)
 {
 	int r = 0;
 
-	if (why == STOP_CHANGED) {
-		withdraw(audit);
-		return 0;
-	}
+	if (audit->nr_candidates && !audit->result->hung)
+		r = audit_look_again(audit);
+	if ((!r || r == STOP_USER) && !is_unchanged(audit))
+		return STOP_CHANGED;
+	if (!r && !audit->result->hung)
+		r = audit_conclude(audit);
+	audit->nr_candidates = 0;
+	return r;
+}
+
+/* Ends a batch; `why` is what ended it, 0: everything has been compared. A region
+ * that is cut by the batch's end keeps its outcome as a note and is settled with
+ * the next one. */
+static int settle(struct audit *audit, int why)
+{
+	int r = why == STOP_CHANGED ? why : 0;
+
 	/* Who ends a run wants to know what it has found. */
 	if (why == STOP_USER)
 		audit->closing_ns = audit->hooks->now_ns(audit->hooks->context) + CLOSING_NS;
-	if (audit->nr_candidates)
-		r = audit_look_again(audit);
-	if ((!r || r == STOP_USER) && !is_unchanged(audit))
-		r = STOP_CHANGED;
-	if (r == STOP_CHANGED)
-		withdraw(audit);
-	if (r && r != STOP_USER)
+	if (!r)
+		r = resolve(audit);
+	audit->closing_ns = 0;
+	if (r && r != STOP_USER && r != STOP_CHANGED)
 		return r;
-	audit->nr_candidates = 0;
-	if (complete && audit->legs_present >= 2)
+	if (r == STOP_CHANGED) {
+		withdraw(audit);
+		return settle_cut_region(audit) ? -ENOMEM : r;
+	}
+	if (!why && audit->legs_present >= 2)
 		advance(audit, audit->input->geometry.length, 0);
-	return settle_until(audit, compared_regions(audit, complete)) ? -ENOMEM : r;
+	if (settle_until(audit, compared_regions(audit, !why)))
+		return -ENOMEM;
+	set_mark(audit);
+	if ((why == STOP_USER || r == STOP_USER) && settle_cut_region(audit))
+		return -ENOMEM;
+	return r;
 }
 
 static const struct leg_reader_client first_pass = {
@@ -542,14 +622,13 @@ static int run_passes(struct audit *audit)
 	client.context = audit;
 	do {
 		r = leg_reader_run(audit->reader, &client);
-		if (r == -ETIMEDOUT) {
+		if (r == -ETIMEDOUT) {	/* nothing can be looked at again */
 			audit->result->hung = true;
-			withdraw(audit);
-			return STOP_USER;
+			r = STOP_USER;
 		}
 		if (r && r != STOP_SETTLE && r != STOP_USER && r != STOP_CHANGED)
 			return r;
-		settled = settle(audit, r == 0, r);
+		settled = settle(audit, r);
 		if (settled)
 			r = settled;
 		if (r == STOP_SETTLE)
@@ -582,8 +661,12 @@ static int audit_prepare(struct audit *audit)
 		audit->legs_present += input->legs[leg] != NULL;
 	audit->progress.total_sectors = selected_sectors(input);
 	audit->result->selected_regions = bitmap_count(input->selected);
-	audit->candidates = malloc(CANDIDATES_MAX * sizeof(*audit->candidates));
-	audit->notes = malloc((NOTES_MAX + 1) * sizeof(*audit->notes));
+	audit->max_unsettled = audit->options->max_candidates ? audit->options->max_candidates :
+			       CANDIDATES_MAX;
+	/* A whole chunk must fit behind them, and a note of the region that was cut. */
+	audit->room = audit->max_unsettled + input->engine->buffer_bytes / SECTOR_BYTES + 1;
+	audit->candidates = malloc(audit->room * sizeof(*audit->candidates));
+	audit->notes = malloc(audit->room * sizeof(*audit->notes));
 	if (!audit->candidates || !audit->notes)
 		return -ENOMEM;
 	r = leg_reader_create(&audit->reader, input->engine, input->legs, input->nr_legs);
@@ -624,10 +707,16 @@ int audit_run(struct audit_result *result, const struct audit_input *input,
 	run_list_init(&result->runs, options->max_runs);
 	region_verdicts_init(&result->regions, options->max_runs);
 	r = audit_prepare(&audit);
-	if (!r)
-		r = is_unchanged(&audit) ? run_passes(&audit) : STOP_CHANGED;
+	if (!r && !is_unchanged(&audit))
+		r = STOP_CHANGED;
+	if (!r) {
+		set_mark(&audit);
+		r = run_passes(&audit);
+	}
 	r = audit_finish(&audit, r);
-	if (!result->hung)
+	if (result->hung)
+		result->abandoned = audit.reader;
+	else
 		leg_reader_destroy(audit.reader);
 	free(audit.candidates);
 	free(audit.notes);

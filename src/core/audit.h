@@ -31,6 +31,8 @@ struct audit_options {
 	size_t max_runs;	/* sector runs and region runs kept at most */
 	unsigned int looks;	/* re-reads of a difference; 0: 1, running: 5 */
 	unsigned int look_ms;	/* … and the time between them; 0: running 500 */
+	size_t max_candidates;	/* differing sectors, and regions with something to
+				 * say, held before they are settled; 0: 256 Ki */
 };
 
 enum audit_end {
@@ -59,7 +61,8 @@ struct audit_hooks {
 	bool (*unchanged)(void *context);
 };
 
-/* Which legs agree where they differ: legs with the same number are equal. */
+/* Which legs agree where they differ: legs with the same number are equal;
+ * MIRROR_LEGS_MAX stands for a leg that is missing or could not be read. */
 struct audit_pattern {
 	uint8_t group[MIRROR_LEGS_MAX];
 	uint64_t sectors;
@@ -70,6 +73,7 @@ struct audit_pattern {
 struct audit_result {
 	enum audit_end end;
 	bool hung;			/* a device still holds requests: free nothing */
+	struct leg_reader *abandoned;	/* … whose memory this is */
 	struct run_list runs;		/* differing and unreadable sectors */
 	struct region_verdicts regions;
 	uint64_t selected_regions;

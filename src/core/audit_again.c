@@ -18,7 +18,6 @@ struct again {
 	struct audit *audit;
 	size_t asked;		/* candidates below have their range asked for */
 	size_t taken;		/* candidates below have been looked at this time */
-	bool last;		/* the last look */
 	unsigned char *log_block;
 	uint64_t log_block_at;	/* sector of the log it holds; UINT64_MAX: none */
 };
@@ -89,6 +88,15 @@ static bool next_candidates(void *context, uint64_t *start, uint64_t *end)
 	return true;
 }
 
+static void note_lost_legs(struct candidate *candidate, const struct leg_chunk *chunk,
+			   unsigned int lost)
+{
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
+		if (lost & 1u << leg)
+			candidate->lost_error[leg] = chunk->error[leg];
+	candidate->lost |= (uint16_t)lost;
+}
+
 static void look_at_sector(struct again *again, struct candidate *candidate,
 			   const struct leg_chunk *chunk)
 {
@@ -98,6 +106,7 @@ static void look_at_sector(struct again *again, struct candidate *candidate,
 
 	audit_sector_data(chunk, nr_legs, (uint32_t)(candidate->sector - chunk->start), legs);
 	compare_sector(&now, legs, nr_legs);
+	note_lost_legs(candidate, chunk, now.unreadable & ~candidate->seen.unreadable);
 	if (now.unreadable != candidate->seen.unreadable)
 		candidate->unreadable = true;
 	else if (audit_digest(legs, nr_legs) != candidate->digest)
@@ -184,6 +193,18 @@ static void count_pattern(struct audit_result *result, const struct sector_compa
 	result->patterns[result->nr_patterns++].sectors = 1;
 }
 
+/* Legs that could be read at first only: their sectors are named too. */
+static int record_lost(struct audit *audit, const struct candidate *candidate)
+{
+	int r = 0;
+
+	for (unsigned int leg = 0; leg < audit->input->nr_legs && !r; leg++)
+		if (candidate->lost & 1u << leg)
+			r = audit_record_unreadable(audit, candidate->sector, leg,
+						    candidate->lost_error[leg]);
+	return r;
+}
+
 static int conclude(struct audit *audit, const struct candidate *candidate)
 {
 	uint64_t region = region_of_sector(&audit->input->geometry, candidate->sector);
@@ -191,8 +212,10 @@ static int conclude(struct audit *audit, const struct candidate *candidate)
 		VERDICT_SUSPECT : VERDICT_BOGUS_CLEAN;
 	int r;
 
-	if (candidate->unreadable)
-		return audit_note(audit, region, NOTE_UNREADABLE);
+	if (candidate->unreadable) {
+		r = record_lost(audit, candidate);
+		return r ? r : audit_note(audit, region, NOTE_UNREADABLE);
+	}
 	if (candidate->equal)
 		return audit_note(audit, region, NOTE_TRANSIENT);
 	if (candidate->changed || candidate->bit_cleared)
@@ -202,7 +225,7 @@ static int conclude(struct audit *audit, const struct candidate *candidate)
 	return r ? r : audit_record(audit, candidate->sector, verdict, &candidate->seen);
 }
 
-static int conclude_all(struct audit *audit)
+int audit_conclude(struct audit *audit)
 {
 	int r = 0;
 
@@ -210,6 +233,7 @@ static int conclude_all(struct audit *audit)
 		audit->notes[i].flags &= (uint8_t)~NOTE_UNRESOLVED;
 	for (size_t i = 0; i < audit->nr_candidates && !r; i++)
 		r = conclude(audit, &audit->candidates[i]);
+	audit->nr_candidates = 0;
 	return r;
 }
 
@@ -231,16 +255,15 @@ int audit_look_again(struct audit *audit)
 	}
 	audit->progress.looking_again = true;
 	for (unsigned int look = 0; look < looks && !r; look++) {
-		again.last = look + 1 == looks;
 		r = wait_between_looks(audit, look_ms);
 		if (!r)
 			r = look_once(&again);
 	}
 	audit->progress.looking_again = false;
+	free(again.log_block);	/* NULL while it is being read */
 	if (r == -ETIMEDOUT) {
 		audit->result->hung = true;
 		return -ECANCELED;
 	}
-	free(again.log_block);
-	return r ? r : conclude_all(audit);
+	return r;
 }

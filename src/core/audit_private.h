@@ -15,7 +15,9 @@ struct candidate {
 	bool bit_cleared;	/* its clean bit was 0 in one of the looks */
 	bool changed;		/* still different, but with other bytes */
 	bool equal;		/* equal at the last look */
-	bool unreadable;
+	uint16_t lost;		/* legs that could be read at first, and then not … */
+	int lost_error[MIRROR_LEGS_MAX];	/* … and why: -errno */
+	bool unreadable;	/* not the same legs could be read each time */
 };
 
 /* A region about which there is more to say than its bit. Several flags may
@@ -35,7 +37,15 @@ struct note {
 };
 
 #define CANDIDATES_MAX (256u * 1024)
-#define NOTES_MAX (256u * 1024)
+
+/* What stood when regions were last settled under a good look at the mirror: to
+ * be gone back to when the next look finds another one. */
+struct audit_mark {
+	struct run_list runs;		/* its array is the result's */
+	uint64_t unreadable_sectors[MIRROR_LEGS_MAX];
+	struct note cut;		/* of the region that was half compared; flags
+					 * 0: there is none */
+};
 
 struct audit {
 	const struct audit_input *input;
@@ -56,11 +66,15 @@ struct audit {
 	uint64_t sampled_ns;
 
 	/* what is not settled yet */
+	size_t max_unsettled;		/* candidates, and notes, from which to settle */
+	size_t room;			/* … and that there is room for */
 	struct candidate *candidates;
 	size_t nr_candidates;
 	struct note *notes;
 	size_t nr_notes;
 	uint64_t settled;		/* regions below have their verdict */
+	uint64_t settled_ns;		/* when that was */
+	struct audit_mark mark;
 	uint64_t closing_ns;		/* until then the user's wish to stop is not heard:
 					 * what was found is looked at again first */
 };
@@ -74,12 +88,15 @@ void audit_pause(void *context, unsigned int ms);
 /* Adds the differing legs of one sector to the result's runs. */
 int audit_record(struct audit *audit, uint64_t sector, enum verdict verdict,
 		 const struct sector_comparison *seen);
+/* Adds one sector of a leg that could not be read; `error` is a -errno. */
+int audit_record_unreadable(struct audit *audit, uint64_t sector, unsigned int leg, int error);
 /* Points legs[] at the sector's data in the chunk, NULL where unreadable. */
 void audit_sector_data(const struct leg_chunk *chunk, unsigned int nr_legs,
 		       uint32_t sector, const unsigned char *legs[]);
 
-/* Looks at all candidates again and turns them into notes and runs. 0, or the
- * reason why it ended early. */
+/* Looks at all candidates again. 0, or the reason why it ended early. */
 int audit_look_again(struct audit *audit);
+/* Turns the candidates, looked at, into notes and runs. 0 or -ENOMEM. */
+int audit_conclude(struct audit *audit);
 
 #endif

@@ -99,6 +99,18 @@ int run_list_add(struct run_list *list, const struct sector_run *piece)
 	return 0;
 }
 
+/* Closed runs are never changed before the list is finished, so the first ones
+ * are still what they were. */
+void run_list_rollback(struct run_list *list, const struct run_list *mark)
+{
+	struct sector_run *runs = list->runs;
+	size_t room = list->room;
+
+	*list = *mark;
+	list->runs = runs;
+	list->room = room;
+}
+
 static int compare_runs(const void *a, const void *b)
 {
 	const struct sector_run *left = a, *right = b;

@@ -42,6 +42,8 @@ void run_list_init(struct run_list *list, size_t max);
 void run_list_free(struct run_list *list);
 /* Adds a piece; for one verdict and leg pieces come in ascending order. */
 int run_list_add(struct run_list *list, const struct sector_run *piece);
+/* Takes back all that was added since `mark` was copied from `list`. */
+void run_list_rollback(struct run_list *list, const struct run_list *mark);
 /* Closes what is open and sorts by verdict, sector and leg. 0 or -ENOMEM. */
 int run_list_finish(struct run_list *list);
 
