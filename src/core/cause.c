@@ -80,13 +80,14 @@ static unsigned int evidence_of_runs(const struct run_list *runs)
 		if (!is_lie(run->verdict))
 			continue;
 		any = true;
-		if (!(is_empty(run->against_content) && !is_empty(run->content)))
+		if (run->against || !is_empty(run->against_content) || is_empty(run->content))
 			every &= ~EVIDENCE_LEG0_EMPTY;
 		if (!run->one_bit)
 			every &= ~EVIDENCE_SINGLE_BITS;
 		if (run->sectors > PAGE_SECTORS)
 			every &= ~EVIDENCE_SMALL_RUNS;
-		if (run->content == CONTENT_ZEROS && !is_empty(run->against_content))
+		if (!run->against && run->content == CONTENT_ZEROS &&
+		    !is_empty(run->against_content))
 			some |= EVIDENCE_OTHERS_ZERO;
 		if (is_empty(run->content) || is_empty(run->against_content))
 			some |= EVIDENCE_SIDE_EMPTY;

@@ -57,6 +57,7 @@ void compare_sector(struct sector_comparison *comparison,
 	for (unsigned int i = 0; i < nr_legs; i++) {
 		if (!legs[i]) {
 			comparison->unreadable |= 1u << i;
+			comparison->group[i] = MIRROR_LEGS_MAX;
 			continue;
 		}
 		if (comparison->reference == MIRROR_LEGS_MAX)

@@ -32,7 +32,8 @@ struct sector_comparison {
 	uint8_t reference;	/* lowest readable leg; MIRROR_LEGS_MAX: none */
 	uint16_t one_bit;	/* legs that differ from it in a single bit */
 	uint8_t group[MIRROR_LEGS_MAX];	/* legs with equal contents have equal
-				 * numbers: that of the lowest of them */
+				 * numbers: that of the lowest of them;
+				 * MIRROR_LEGS_MAX: unreadable */
 	uint8_t content[MIRROR_LEGS_MAX];	/* enum content */
 	uint8_t byte[MIRROR_LEGS_MAX];
 };

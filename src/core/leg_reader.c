@@ -86,12 +86,13 @@ int leg_reader_create(struct leg_reader **reader_out, struct block_engine *engin
 		if (legs[leg]->block_sectors > reader->align)
 			reader->align = legs[leg]->block_sectors;
 	}
-	reader->chunk_sectors = (uint32_t)(engine->buffer_bytes / SECTOR_BYTES);
+	reader->chunk_sectors = (uint32_t)round_down(engine->buffer_bytes / SECTOR_BYTES,
+						     reader->align);
 	reader->nr_slots = present ? engine->nr_buffers / present : 1;
 	if (reader->nr_slots > SLOTS_MAX)
 		reader->nr_slots = SLOTS_MAX;
-	if (!reader->nr_slots)
-		goto out;
+	if (!reader->nr_slots || !reader->chunk_sectors)
+		goto out;	/* the engine's buffers are too few or too small */
 	reader->slots = calloc(reader->nr_slots, sizeof(*reader->slots));
 	if (!reader->slots)
 		goto out;
