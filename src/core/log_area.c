@@ -20,8 +20,9 @@ struct reader {
 	uint64_t next;			/* next sector to ask for */
 	unsigned int in_flight;
 	int result;			/* first error … */
-	uint64_t failed_sector;		/* … and where */
+	uint64_t failed_sector;		/* … and where; no sectors: nowhere in particular */
 	uint32_t failed_sectors;
+	struct block_request requests[READS_IN_FLIGHT];
 };
 
 static void read_done(struct block_request *request)
@@ -63,23 +64,54 @@ static bool is_cancelled(const struct block_engine *engine)
 	return engine->cancelled && engine->cancelled(engine->cancelled_context);
 }
 
+static int fill_queue(struct reader *reader)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < READS_IN_FLIGHT && !r; i++)
+		if (!reader->requests[i].data && reader->next < reader->end && !reader->result)
+			r = submit_next(reader, &reader->requests[i]);
+	return r;
+}
+
+/* Narrows what failed down to its first unreadable block. A block that can be
+ * read now does not heal the log: its neighbours were read at another time. */
+static int find_failed_block(struct reader *reader)
+{
+	struct block_device *device = reader->device;
+	uint64_t end = reader->failed_sector + reader->failed_sectors;
+	uint64_t sector;
+	int r = 0;
+
+	for (sector = reader->failed_sector; sector < end && !r; sector += device->block_sectors)
+		r = block_read(reader->engine, device, sector, device->block_sectors,
+			       reader->bytes + sector * SECTOR_BYTES);
+	if (r == -ECANCELED)
+		return -ETIMEDOUT;	/* still out */
+	if (r) {
+		reader->failed_sector = sector - device->block_sectors;
+		reader->failed_sectors = device->block_sectors;
+		reader->result = r;
+	}
+	return reader->result;
+}
+
 /* Reads sectors [0, end) into reader->bytes with several requests in flight.
- * After -ECANCELED requests may still be out: the memory must stay. */
+ * After -ETIMEDOUT some are still out: reader and bytes must stay. */
 static int read_all(struct reader *reader)
 {
-	struct block_request requests[READS_IN_FLIGHT] = { 0 };
 	int r = 0;
 
 	while (!r && (reader->in_flight || (reader->next < reader->end && !reader->result))) {
-		for (unsigned int i = 0; i < READS_IN_FLIGHT && !r; i++)
-			if (!requests[i].data && reader->next < reader->end && !reader->result)
-				r = submit_next(reader, &requests[i]);
+		r = fill_queue(reader);
 		if (!r && block_wait(reader->engine, 1, 250) < 0)
 			r = -EIO;
 		if (!r && is_cancelled(reader->engine))
-			r = block_drain(reader->engine, 2000) ? -ETIMEDOUT : -ECANCELED;
+			r = -ECANCELED;
 	}
-	return r ? r : reader->result;
+	if (r)
+		return block_drain(reader->engine, 2000) ? -ETIMEDOUT : r;
+	return reader->result ? find_failed_block(reader) : 0;
 }
 
 static int read_failed(const struct reader *reader, int r, struct error *err)
@@ -87,6 +119,9 @@ static int read_failed(const struct reader *reader, int r, struct error *err)
 	if (r == -ECANCELED || r == -ETIMEDOUT)
 		return error_operation(err, ECANCELED, "%s: interrupted while it was read",
 				       reader->device->name);
+	if (!reader->failed_sectors)
+		return error_operation(err, -r, "%s: cannot be read: %s; without the whole log nothing can be said about its bits",
+				       reader->device->name, error_reason(r));
 	return error_operation(err, -r, "%s: cannot read sectors %" PRIu64 "-%" PRIu64
 			       ": %s; without the whole log nothing can be said about its bits",
 			       reader->device->name, reader->failed_sector,
@@ -106,51 +141,55 @@ static uint64_t clip_sectors(const struct block_device *device, uint64_t bytes)
 	return sectors;
 }
 
+/* Reads the device's first `sectors` into memory of its own. 0 or -errno; with
+ * -ETIMEDOUT the device still writes there. */
+static int read_first(struct reader *reader, uint64_t sectors, struct error *err)
+{
+	int r;
+
+	reader->bytes = aligned_alloc(AREA_ALIGN, (sectors * SECTOR_BYTES / AREA_ALIGN + 1) * AREA_ALIGN);
+	if (!reader->bytes)
+		return error_operation(err, ENOMEM, "%s: not enough memory for a log of %" PRIu64
+				       " bytes", reader->device->name, sectors * SECTOR_BYTES);
+	reader->end = sectors;
+	reader->next = 0;
+	r = read_all(reader);
+	return r ? read_failed(reader, r, err), r : 0;
+}
+
 int log_area_read(struct log_area *area, struct block_engine *engine,
 		  struct block_device *device, uint64_t nr_regions, struct error *err)
 {
-	struct reader reader = { .engine = engine, .device = device };
-	uint64_t header_sectors = clip_sectors(device, MIRROR_LOG_BITS_OFFSET);
+	struct reader *reader = calloc(1, sizeof(*reader));
+	uint64_t sectors = clip_sectors(device, MIRROR_LOG_BITS_OFFSET);
 	struct mirror_log_header header;
-	unsigned char *first = NULL, *whole = NULL;
-	uint64_t wanted;
 	int r;
 
 	memset(area, 0, sizeof(*area));
-	first = aligned_alloc(AREA_ALIGN, (header_sectors * SECTOR_BYTES / AREA_ALIGN + 1) * AREA_ALIGN);
-	if (!first)
+	if (!reader)
 		return error_operation(err, ENOMEM, "%s: not enough memory to read it", device->name);
-	reader.bytes = first;
-	reader.end = header_sectors;
-	r = read_all(&reader);
+	reader->engine = engine;
+	reader->device = device;
+	r = read_first(reader, sectors, err);
 	if (r)
 		goto out;
-
-	mirror_log_header_decode(&header, first, header_sectors * SECTOR_BYTES);
-	wanted = nr_regions ? nr_regions : header.nr_regions;
-	if (wanted > REGION_COUNT_MAX)
-		wanted = REGION_COUNT_MAX;
-	reader.end = clip_sectors(device, mirror_log_bytes(wanted));
-	whole = aligned_alloc(AREA_ALIGN, (reader.end * SECTOR_BYTES / AREA_ALIGN + 1) * AREA_ALIGN);
-	if (!whole) {
-		r = error_operation(err, ENOMEM, "%s: not enough memory for a log of %" PRIu64
-				    " bytes", device->name, reader.end * SECTOR_BYTES);
-		goto out;
-	}
-	reader.bytes = whole;
-	reader.next = 0;
-	r = read_all(&reader);
+	mirror_log_header_decode(&header, reader->bytes, sectors * SECTOR_BYTES);
+	free(reader->bytes);
+	if (!nr_regions)
+		nr_regions = header.nr_regions;
+	if (nr_regions > REGION_COUNT_MAX)
+		nr_regions = REGION_COUNT_MAX;
+	sectors = clip_sectors(device, mirror_log_bytes(nr_regions));
+	r = read_first(reader, sectors, err);
 	if (r)
 		goto out;
-	area->bytes = whole;
-	area->nr_bytes = reader.end * SECTOR_BYTES;
-	whole = NULL;
+	area->bytes = reader->bytes;
+	area->nr_bytes = sectors * SECTOR_BYTES;
+	reader->bytes = NULL;
 out:
-	if (r && r != -ENOMEM)
-		read_failed(&reader, r, err);
 	if (r != -ETIMEDOUT) {		/* else the kernel may still write there */
-		free(first);
-		free(whole);
+		free(reader->bytes);
+		free(reader);
 	}
 	return r;
 }

@@ -14,7 +14,13 @@ static Suite *(*const suites[])(void) = {
 	size_suite,
 	sampling_suite,
 	mirror_table_suite,
+	block_suite,
+	engine_suite,
+	device_suite,
 	discover_suite,
+	audit_suite,
+	audit_oracle_suite,
+	log_area_suite,
 };
 
 int main(void)
