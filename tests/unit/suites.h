@@ -18,7 +18,16 @@ Suite *discover_suite(void);
 Suite *mirror_log_suite(void);
 Suite *compare_suite(void);
 Suite *audit_suite(void);
+Suite *audit_oracle_suite(void);
 Suite *finding_suite(void);
 Suite *picture_suite(void);
+Suite *log_area_suite(void);
+Suite *run_list_suite(void);
+Suite *leg_reader_suite(void);
+Suite *cause_suite(void);
+Suite *activation_suite(void);
+Suite *selection_suite(void);
+Suite *json_stream_suite(void);
+Suite *config_suite(void);
 
 #endif
