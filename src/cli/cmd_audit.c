@@ -299,7 +299,7 @@ static int run(int argc, char **argv)
 	if (!r)
 		r = check_can_audit(&session, &err);
 	if (!r)
-		session_warn(&session);
+		session_warn(&session, &words.report);
 	if (!r)
 		r = select_regions(&words, &session, &report, &err);
 	if (!r)

@@ -88,7 +88,7 @@ static int run(int argc, char **argv)
 	signals_install();
 	r = session_open(&session, &words.mirror, &words.report, &err);
 	if (!r)
-		session_warn(&session);
+		session_warn(&session, &words.report);
 	if (!r)
 		r = write_mapfile(&session, words.report.mapfile, &err);
 	if (r) {

@@ -26,7 +26,7 @@ extern const struct command command_audit;
 /* NULL-terminated. */
 extern const struct command *const commands[];
 
-/* fsck(8)'s bit sum (design: exit status). */
+/* fsck(8)'s bit sum; mirrorctl(8), EXIT STATUS. */
 enum exit_status {
 	EXIT_OK = 0,
 	EXIT_DONE = 1,
@@ -39,6 +39,8 @@ enum exit_status {
 /* The global parser, whose only argument is COMMAND (main.c uses it; the test of
  * the completions reads its tables). */
 extern const struct argp global_argp;
+/* … as a command without a name, for command_parse(). */
+extern const struct command global_command;
 
 struct global_words {
 	const char *config;	/* --config FILE; NULL: the default one */
@@ -46,7 +48,7 @@ struct global_words {
 	int command_at;		/* index of COMMAND in argv, 0 = none */
 };
 
-/* Parses argv with the command's argp; option errors are one line on stderr.
+/* Parses argv with the command's argp (the global one in order, up to COMMAND); option errors are one line on stderr.
  * Returns false when the run must end with EXIT_USAGE. --help does not return. */
 bool command_parse(const struct command *command, int argc, char **argv, void *words);
 

@@ -86,6 +86,8 @@ static char *help_filter(int key, const char *text, void *input)
 	return list;
 }
 
+const struct command global_command = { .name = "", .argp = &global_argp };
+
 const struct argp global_argp = {
 	.options = options, .parser = parse, .args_doc = "COMMAND [OPTION...] [MIRROR]",
 	.doc = "Read, audit and repair the dirty logs of dm-mirror.\v ",

@@ -23,6 +23,14 @@ static int unknown_command(const char *name, bool json)
 	return command_failed(NULL, &err, json);
 }
 
+static int no_command(bool json)
+{
+	struct error err = { 0 };
+
+	error_usage(&err, "which command? mirrorctl --help lists them");
+	return command_failed(NULL, &err, json);
+}
+
 /* "mirrorctl COMMAND", the words before COMMAND, those of the configuration, the
  * user's own. Global report options are known to every command. */
 static int run_command(const struct command *command, const struct global_words *global,
@@ -77,12 +85,10 @@ int main(int argc, char **argv)
 	int status;
 
 	argp_err_exit_status = EXIT_USAGE;
-	if (argp_parse(&global_argp, argc, argv, ARGP_IN_ORDER, NULL, &global))
-		return EXIT_USAGE;
-	if (!global.command_at) {
-		fprintf(stderr, "mirrorctl: which command? mirrorctl --help lists them\n");
-		return EXIT_USAGE;
-	}
+	if (!command_parse(&global_command, argc, argv, &global))
+		return close_stdout(EXIT_USAGE);
+	if (!global.command_at)
+		return close_stdout(no_command(words_want_json(argc, argv)));
 	command = find_command(argv[global.command_at]);
 	if (!command)
 		return close_stdout(unknown_command(argv[global.command_at],

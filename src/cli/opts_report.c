@@ -25,10 +25,18 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
+static struct error last_error;
+
 error_t opts_error(const struct argp_state *state, const struct error *err)
 {
 	fprintf(stderr, "%s: %s\n", state->name, err->text);
+	last_error = *err;
 	return EINVAL;
+}
+
+const char *opts_last_error(void)
+{
+	return *last_error.text ? last_error.text : "an option is unknown or lacks its value";
 }
 
 error_t opts_number(const struct argp_state *state, const char *what, const char *text,
@@ -112,11 +120,11 @@ const struct argp report_argp = { .options = options, .parser = parse };
 
 bool report_color(const struct report_words *words, int fd)
 {
-	const char *term = getenv("TERM");
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
 
 	if (words->color != WHEN_AUTO)
 		return words->color == WHEN_ALWAYS;
-	return isatty(fd) && !getenv("NO_COLOR") && (!term || strcmp(term, "dumb"));
+	return isatty(fd) && !(no_color && *no_color) && (!term || strcmp(term, "dumb"));
 }
 
 unsigned int report_columns(void)

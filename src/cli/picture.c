@@ -74,7 +74,7 @@ void picture_print(FILE *to, const struct bitmap *clean_bits, uint64_t nr_region
 		return;
 	for (uint64_t first = 0; first < nr_regions;)
 		first = print_line(to, clean_bits, nr_regions, first, per_cell, cells, color);
-	fprintf(to, "one cell is %" PRIu64 " region%s:", per_cell, per_cell == 1 ? "" : "s");
+	fprintf(to, "a cell is %" PRIu64 " region%s\n", per_cell, per_cell == 1 ? "" : "s");
 	for (unsigned int i = 0; i < sizeof(shades) / sizeof(*shades); i++) {
 		if (per_cell == 1 && (i == 1 || i == 2))
 			continue;

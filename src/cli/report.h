@@ -43,6 +43,7 @@ void report_text_findings(const struct finding_list *findings, bool color);
 /* A paragraph behind a heading, wrapped. */
 void report_text_paragraph(const char *heading, const char *text);
 void report_text_bullet(const char *text);
+void report_text_item(const char *mark, const char *text);
 /* What the kernel will do with this log at the next activation, one sentence. */
 void report_activation_sentence(char *out, size_t room, const struct session *session);
 

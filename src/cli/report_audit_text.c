@@ -11,6 +11,7 @@
 #include "core/size.h"
 
 #define RUNS_SHOWN 1000u
+#define RUNS_SHOWN_TERMINAL 24u
 
 /* A text that is put together piece by piece and never overflows. */
 struct paragraph {
@@ -51,6 +52,10 @@ static void print_compared(const struct audit_report *report)
 	if (result->end != AUDIT_COMPLETE)
 		done = report->session->opened.mirror.geometry.nr_regions -
 		       result->regions.count[VERDICT_NOT_COMPARED];
+	if (result->selected_regions && !result->compared_sectors) {
+		printf("compared  0 of %" PRIu64 " regions\n", result->selected_regions);
+		return;
+	}
 	printf("compared  %" PRIu64 " region%s, %s on each leg", done, plural(done),
 	       size_format(bytes, sizeof(bytes), result->compared_sectors * SECTOR_BYTES));
 	if (result->hole_sectors)
@@ -107,9 +112,11 @@ static void print_runs(const struct audit_report *report, enum verdict verdict, 
 		       const char *last_column)
 {
 	const struct run_list *runs = &report->result->runs;
-	size_t limit = report->words->verbose || report->words->max_runs ? runs->nr : RUNS_SHOWN;
+	size_t limit = isatty(STDOUT_FILENO) ? RUNS_SHOWN_TERMINAL : RUNS_SHOWN;
 	uint64_t shown = 0;
 
+	if (report->words->verbose || report->words->max_runs)
+		limit = runs->nr;
 	printf("  %-11s %-23s %9s  %3s  %s\n", "region", "sectors", what, "leg", last_column);
 	for (size_t i = 0; i < runs->nr && shown < limit; i++)
 		if (runs->runs[i].verdict == verdict) {
@@ -202,6 +209,29 @@ static void print_counts(const struct audit_report *report)
 			printf("%10" PRIu64 "  %s\n", count[rows[i].verdict], rows[i].text);
 }
 
+/* "legs 0 | 1 = 2", then those that could not be read. */
+static void print_pattern(const struct audit_pattern *pattern, unsigned int nr_legs)
+{
+	const char *before = "legs ";
+
+	for (unsigned int leg = 0; leg < nr_legs; leg++) {
+		if (pattern->group[leg] != leg)
+			continue;
+		printf("%s%u", before, leg);
+		before = " | ";
+		for (unsigned int other = leg + 1; other < nr_legs; other++)
+			if (pattern->group[other] == leg)
+				printf(" = %u", other);
+	}
+	before = " (not read: ";
+	for (unsigned int leg = 0; leg < nr_legs; leg++)
+		if (pattern->group[leg] == MIRROR_LEGS_MAX) {
+			printf("%s%u", before, leg);
+			before = ", ";
+		}
+	printf("%s\n", *before == ',' ? ")" : "");
+}
+
 static void print_agreement(const struct audit_report *report)
 {
 	const struct audit_result *result = report->result;
@@ -215,15 +245,7 @@ static void print_agreement(const struct audit_report *report)
 		const struct audit_pattern *pattern = &result->patterns[i];
 
 		printf("  %10" PRIu64 " sector%s  ", pattern->sectors, plural(pattern->sectors));
-		for (unsigned int leg = 0; leg < nr_legs; leg++) {
-			if (pattern->group[leg] != leg)
-				continue;
-			printf("%s%u", leg ? " | " : "legs ", leg);
-			for (unsigned int other = leg + 1; other < nr_legs; other++)
-				if (pattern->group[other] == leg)
-					printf(" = %u", other);
-		}
-		putchar('\n');
+		print_pattern(pattern, nr_legs);
 	}
 }
 
@@ -240,6 +262,8 @@ static void explain_causes(const struct audit_report *report)
 	printf("\nWhat it may be (all that the evidence fits; the legs alone cannot tell):\n");
 	while ((cause = cause_next(evidence, &index)) != NULL)
 		report_text_bullet(cause->text);
+	if (evidence & EVIDENCE_HANDLE_ERRORS_UNKNOWN)
+		printf("(With --table, which tells handle_errors, fewer of these may remain.)\n");
 }
 
 static uint64_t lies_of(const struct audit_report *report)
@@ -271,25 +295,63 @@ static bool has_remedies(const struct finding_list *findings)
 	return false;
 }
 
-static void advise(struct paragraph *paragraph, const struct audit_report *report)
+/* Steps are numbered as they are printed. */
+static void print_step(unsigned int *number, const char *text)
 {
-	const uint64_t *count = report->result->regions.count;
+	char step[8];
 
-	if (count[VERDICT_BOGUS_CLEAN])
-		say(paragraph, "do not convert this mirror, and do not fail or replace leg 0. Keep this report (--json), and a copy of the legs if you can. Find out which leg is right before a region is written again: leg 0 is, if a first synchronisation was interrupted. Clearing the clean bits of these regions makes the kernel copy leg 0 over the others at the next activation. ");
-	else if (count[VERDICT_SUSPECT])
-		say(paragraph, "the mirror was running, so this is suspicion, though a strong one: deactivate it and audit it again for proof. Do not convert it, and do not fail or replace leg 0 until then. While a first synchronisation runs, let it finish: it heals these regions unless it is interrupted by a suspend, a snapshot, a resize or a reboot. ");
-	if (count[VERDICT_UNVERIFIABLE])
-		say(paragraph, "give the missing legs, or read the unreadable sectors with ddrescue, and audit again. ");
-	if (report->result->end == AUDIT_CHANGED)
-		say(paragraph, "audit again when nothing changes the mirror. ");
-	if (report->result->end == AUDIT_STOPPED)
-		say(paragraph, "audit again, for the rest. ");
-	if (!paragraph->used && has_remedies(&report->session->findings))
-		say(paragraph, "first what the warnings above ask for.");
-	if (!paragraph->used)
-		say(paragraph, count[VERDICT_RESYNC_PENDING] || report->session->log.clean < report->session->log.nr_regions ?
-		    "nothing: what is not clean the kernel copies at the next activation." : "nothing.");
+	snprintf(step, sizeof(step), "  %u.", ++*number);
+	report_text_item(step, text);
+}
+
+static void advise_on_lies(const struct audit_report *report, unsigned int *number)
+{
+	unsigned int evidence = evidence_collect(report->result, &report->session->opened.mirror,
+						 &report->session->log);
+
+	if (evidence & EVIDENCE_COUNT_MISMATCH)
+		print_step(number, "Check --region-size and --length first, with `dmsetup table`: the log's own count does not fit them, and then nothing above means anything.");
+	if (report->result->regions.count[VERDICT_SUSPECT]) {
+		print_step(number, "The mirror was running, so this is suspicion, though a strong one. If a first synchronisation runs, let it finish: it heals these regions unless a suspend, a snapshot, a resize or a reboot interrupts it. Otherwise deactivate the mirror and audit it again, for proof.");
+		print_step(number, "Until then do not convert it, and do not fail or replace leg 0.");
+		return;
+	}
+	print_step(number, "Do not convert this mirror, and do not fail or replace leg 0.");
+	print_step(number, "Keep this report (--json), and copies of the legs if you can.");
+	print_step(number, "Find out which leg is right before these regions are written again: if a first synchronisation was interrupted, leg 0 is.");
+	print_step(number, "Clearing the clean bits of these regions makes the kernel copy leg 0 over the others at the next activation.");
+}
+
+static const char *advice_without_findings(const struct audit_report *report)
+{
+	if (has_remedies(&report->session->findings))
+		return "see the warnings above.";
+	if (report->selection->sampled)
+		return "a sample proves nothing about the rest: audit without --sample to know.";
+	if (report->session->log.clean < report->session->log.nr_regions)
+		return "nothing: what is not clean the kernel copies at the next activation.";
+	return "nothing.";
+}
+
+static void advise(const struct audit_report *report)
+{
+	const struct audit_result *result = report->result;
+	unsigned int number = 0;
+
+	if (!lies_of(report) && !result->regions.count[VERDICT_UNVERIFIABLE] &&
+	    result->end == AUDIT_COMPLETE) {
+		report_text_paragraph("What to do:", advice_without_findings(report));
+		return;
+	}
+	printf("What to do:\n");
+	if (lies_of(report))
+		advise_on_lies(report, &number);
+	if (result->regions.count[VERDICT_UNVERIFIABLE])
+		print_step(&number, "Give the missing legs, or save what can be read of a failing one with ddrescue, and audit again.");
+	if (result->end == AUDIT_CHANGED)
+		print_step(&number, "Audit again when nothing changes the mirror.");
+	if (result->end == AUDIT_STOPPED)
+		print_step(&number, "Audit again, for the rest.");
 }
 
 /* What a sample allows to say of the whole. */
@@ -326,7 +388,7 @@ static void say_where(struct paragraph *found, const struct audit_report *report
 
 static void conclude(const struct audit_report *report)
 {
-	struct paragraph found = { .used = 0 }, advice = { .used = 0 };
+	struct paragraph found = { .used = 0 };
 	const struct audit_result *result = report->result;
 	uint64_t lies = lies_of(report);
 
@@ -352,8 +414,7 @@ static void conclude(const struct audit_report *report)
 	report_text_paragraph("Found:", found.text);
 	explain_causes(report);
 	explain_future(report);
-	advise(&advice, report);
-	report_text_paragraph("What to do:", advice.text);
+	advise(report);
 }
 
 void report_audit_text(const struct audit_report *report)

@@ -64,10 +64,16 @@ void report_text_paragraph(const char *heading, const char *text)
 		print_wrapped(text, HEADING, HEADING);
 }
 
+void report_text_item(const char *mark, const char *text)
+{
+	unsigned int width = (unsigned int)printf("%s ", mark);
+
+	print_wrapped(text, width, width);
+}
+
 void report_text_bullet(const char *text)
 {
-	printf("  * ");
-	print_wrapped(text, 4, 4);
+	report_text_item("  *", text);
 }
 
 static void print_log_line(const struct session *session)
@@ -99,6 +105,11 @@ static void print_bits_line(const struct session *session)
 
 	if (!session->has_log)
 		return;
+	if (!log->geometry_known && (log->defects & LOG_REGIONS_UNSET)) {
+		printf("%-*s%" PRIu64 " set of the %" PRIu64 " that it holds; how many the mirror has is not known\n",
+		       (int)HEADING, "bits", log->clean, log->held);
+		return;
+	}
 	printf("%-*s%" PRIu64 " clean, %" PRIu64 " not clean", (int)HEADING, "bits", log->clean,
 	       log->nr_regions - log->clean);
 	if (session->opened.mirror.status_known)
@@ -130,16 +141,19 @@ void report_text_mirror(const struct session *session)
 	char length[32], size[32];
 
 	if (geometry->nr_regions) {
-		printf("%-*s%s%u legs, %s, %" PRIu64 " regions of %s, %s\n",
-		       (int)HEADING - 1, mirror->name, strlen(mirror->name) < HEADING - 1 ? " " : "  ",
-		       mirror->nr_legs,
+		printf("%-*s%s", (int)HEADING, "mirror", mirror->name);
+		if (session->opened.log_only)
+			printf(", a log alone");
+		else
+			printf(", %u legs", mirror->nr_legs);
+		printf(", %s, %" PRIu64 " regions of %s, %s\n",
 		       size_format(length, sizeof(length), geometry->length * SECTOR_BYTES),
 		       geometry->nr_regions,
 		       size_format(size, sizeof(size), geometry->region_size * SECTOR_BYTES),
 		       activity_name(mirror->activity));
 	} else {
-		printf("%-*s%s", (int)HEADING, mirror->name, "  a log alone: ");
-		printf("region size, length and legs are not known\n");
+		printf("%-*s%s, a log alone: region size, length and legs are not known\n",
+		       (int)HEADING, "mirror", mirror->name);
 	}
 	print_legs(session);
 	print_log_line(session);
@@ -211,7 +225,7 @@ static void disk_sentence(char *out, size_t room, const struct session *session,
 	size_format(bytes, sizeof(bytes), activation->recovered_sectors * SECTOR_BYTES);
 	snprintf(out, room, "the kernel believes %" PRIu64 " clean bits and copies leg 0 over the other leg%s in %"
 		 PRIu64 " region%s (%s)%s.", activation->clean,
-		 session->opened.mirror.nr_legs > 2 ? "s" : "", activation->recovered,
+		 session->opened.mirror.nr_legs == 2 ? "" : "s", activation->recovered,
 		 activation->recovered == 1 ? "" : "s", bytes,
 		 activation->every_resume ? ", again at every resume" : "");
 }

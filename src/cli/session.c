@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/signals.h"
 
@@ -128,11 +129,13 @@ static bool is_told_better(const struct finding_list *list, enum finding_id id)
 	       has_finding(list, FINDING_LOG_SIGNATURE);
 }
 
-void session_warn(const struct session *session)
+void session_warn(const struct session *session, const struct report_words *report)
 {
 	const char *name = session->opened.log ? session->opened.log->name :
 			   session->opened.mirror.name;
 
+	if (isatty(STDOUT_FILENO) && !report->quiet && !report->json)
+		return;
 	for (size_t i = 0; i < session->findings.nr; i++) {
 		const struct finding *finding = &session->findings.items[i];
 		const struct finding_row *row = finding_row(finding->id);

@@ -22,9 +22,10 @@ struct session {
 /* 0 or a negative errno with an error. Closed with session_close(). */
 int session_open(struct session *session, const struct mirror_words *mirror,
 		 const struct report_words *report, struct error *err);
-/* Tells on stderr, a line each, the findings that have a remedy: a cron job that
- * is --quiet, or reads JSON, must not miss them. */
-void session_warn(const struct session *session);
+/* Tells on stderr, a line each, the findings that have a remedy, unless the report
+ * shows them on the same terminal: a cron job that is --quiet, or reads JSON, must
+ * not miss them. */
+void session_warn(const struct session *session, const struct report_words *report);
 /* After a run that left requests on a hanging device nothing may be freed:
  * `hung` leaves it all to the kernel. */
 void session_close(struct session *session, bool hung);

@@ -7,7 +7,7 @@
 
 /*
  * What the kernel will do with a log at the next resume (dm-log.c, disk_resume;
- * dm-mirror.md 1.3): a pure prediction from header, bits and the table's words.
+ * mirrorctl-log(5)): a pure prediction from header, bits and the table's words.
  */
 struct activation {
 	bool loads;		/* false: the table load is refused (log too small) */

@@ -100,7 +100,8 @@ static unsigned int evidence_of_runs(const struct run_list *runs)
 static unsigned int evidence_of_regions(const struct region_verdicts *regions)
 {
 	uint64_t lies = regions->count[VERDICT_BOGUS_CLEAN] + regions->count[VERDICT_SUSPECT];
-	uint64_t good = regions->count[VERDICT_VERIFIED];
+	/* What could not be verified was compared as far as it could be read. */
+	uint64_t good = regions->count[VERDICT_VERIFIED] + regions->count[VERDICT_UNVERIFIABLE];
 	unsigned int evidence = 0;
 
 	if (!lies)

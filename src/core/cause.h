@@ -7,7 +7,7 @@
 #include "core/audit.h"
 
 /*
- * Why a clean bit may lie (dm-mirror.md 3.1, 4.1, 4.3). An audit yields
+ * Why a clean bit may lie. An audit yields
  * evidence; a const table says which causes it fits. All that fit are named,
  * never one guess: the legs alone cannot tell which of them is right.
  */

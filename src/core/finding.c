@@ -44,13 +44,15 @@ static const struct finding_row rows[FINDING_COUNT] = {
 		"nr_regions does not fit in 32 bits, which no kernel writes",
 		"the kernel looks at the low 32 bits alone" },
 	[FINDING_LOG_REGIONS_FEWER] = {
-		"log-regions-fewer", FINDING_CLASS_NOTE,
+		"log-regions-fewer", FINDING_CLASS_WARNING,
 		"the log counts fewer regions than the mirror has: the mirror has grown, or the region size or length given is wrong",
-		"the kernel calls the regions behind them out of sync and copies leg 0 over the others there" },
+		"the kernel calls the regions behind them out of sync and copies leg 0 over the others there",
+		"compare --region-size and --length with `dmsetup table` before believing the rest" },
 	[FINDING_LOG_REGIONS_MORE] = {
-		"log-regions-more", FINDING_CLASS_NOTE,
+		"log-regions-more", FINDING_CLASS_WARNING,
 		"the log counts more regions than the mirror has: the mirror has shrunk, or the region size or length given is wrong",
-		"the kernel keeps the bits that the mirror still has and forgets the rest" },
+		"the kernel keeps the bits that the mirror still has and forgets the rest",
+		"compare --region-size and --length with `dmsetup table` before believing the rest" },
 	[FINDING_LOG_BITS_DISCARDED] = {
 		"log-bits-discarded", FINDING_CLASS_WRONG,
 		"clean bits stand behind the log's nr_regions",
@@ -214,12 +216,14 @@ static void add_count_defects(struct finding_list *list, const struct mirror_log
 
 static void add_size_defects(struct finding_list *list, const struct mirror_log *log)
 {
+	uint64_t needed = log->geometry_known ? log->nr_regions : log->header.nr_regions;
+
 	if (log->defects & LOG_HEADER_TRUNCATED)
 		finding_add(list, FINDING_LOG_HEADER_TRUNCATED, "%s", "");
 	else if (log->defects & LOG_TOO_SMALL)
 		finding_add(list, FINDING_LOG_TOO_SMALL, "it holds bits for %" PRIu64 " of %"
-			    PRIu64 " regions; %" PRIu64 " bytes are needed", log->held,
-			    log->nr_regions, mirror_log_area_bytes(log->nr_regions, SECTOR_BYTES));
+			    PRIu64 " regions; %" PRIu64 " bytes are needed", log->held, needed,
+			    mirror_log_area_bytes(needed, SECTOR_BYTES));
 	if (log->defects & LOG_PANICS_KERNEL)
 		finding_add(list, FINDING_LOG_PANICS_KERNEL, "%" PRIu64 " regions", log->nr_regions);
 }
@@ -293,7 +297,7 @@ void finding_add_mirror(struct finding_list *list, const struct mirror *mirror,
 	if (mirror->handle_errors == KNOWN_NO)
 		finding_add(list, FINDING_NO_HANDLE_ERRORS, "%s", "");
 	add_health(list, mirror);
-	/* dm-mirror.md 1.5: clean is a subset of sync on a fixed kernel. */
+	/* While it is active, clean is a subset of sync on a fixed kernel. */
 	if (log && mirror->status_known && mirror->activity != MIRROR_INACTIVE &&
 	    log->clean > mirror->in_sync)
 		finding_add(list, FINDING_MORE_CLEAN_THAN_SYNC, "%" PRIu64 " clean on disk, %"

@@ -25,7 +25,7 @@ enum mirror_log_kind {
 };
 
 /* The table's [no]sync word: overrides the bits on disk at every resume
- * (dm-mirror.md 1.3). */
+ * (dm-log.c, disk_resume). */
 enum mirror_sync { MIRROR_SYNC_DEFAULT, MIRROR_SYNC_SYNC, MIRROR_SYNC_NOSYNC };
 
 /* What is known of a property: explicit operands say nothing about some. */

@@ -59,7 +59,7 @@ static uint32_t magic_defects(const struct mirror_log_header *header, bool paddi
 		return LOG_MAGIC_BIG_ENDIAN;
 	if (header->magic != 0)
 		return LOG_MAGIC_FOREIGN;
-	/* dm-mirror.md 1.3: a log that could not be read at the first resume is
+	/* Seen on real kernels: a log that could not be read at the first resume is
 	 * written back with magic and version 0 over stray memory. */
 	if (header->version == 0 && padding_set)
 		return LOG_MAGIC_ZERO | LOG_HEADER_GARBAGE;
@@ -135,6 +135,18 @@ static bool bits_are_discarded(const struct mirror_log *log)
 	       bitmap_next_set(&log->raw_bits, word_end) < log->held;
 }
 
+/* Without a mirror the log's own count says what should be here, unless it is
+ * LVM's or plainly not one. */
+static bool is_too_small(const struct mirror_log *log, uint64_t nr_bytes)
+{
+	uint64_t needed = log->nr_regions;
+
+	if (!log->geometry_known && mirror_log_header_accepted(&log->header) &&
+	    log->header.nr_regions <= REGION_COUNT_MAX)
+		needed = log->header.nr_regions;
+	return mirror_log_bytes(needed) > nr_bytes;
+}
+
 void mirror_log_decode(struct mirror_log *log, void *bytes, uint64_t nr_bytes,
 		       uint64_t nr_regions)
 {
@@ -163,7 +175,7 @@ void mirror_log_decode(struct mirror_log *log, void *bytes, uint64_t nr_bytes,
 	log->defects |= version_defects(&log->header);
 	if (nr_bytes < MIRROR_LOG_HEADER_BYTES)
 		log->defects |= LOG_HEADER_TRUNCATED;
-	if (mirror_log_bytes(log->nr_regions) > nr_bytes)
+	if (is_too_small(log, nr_bytes))
 		log->defects |= LOG_TOO_SMALL;
 	if (log->nr_regions >= MIRROR_LOG_PANIC_REGIONS)
 		log->defects |= LOG_PANICS_KERNEL;

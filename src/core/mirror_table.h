@@ -5,7 +5,7 @@
 #include "core/mirror.h"
 
 /*
- * The `mirror` target's table and status lines (dm-mirror.md section 2) as
+ * The `mirror` target's table and status lines (dm-raid1.c, mirror_ctr and mirror_status) as
  * `dmsetup table` and `dmsetup status` print them:
  *
  *   <start> <len> mirror <log_type> <#log_args> <log_args…>

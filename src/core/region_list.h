@@ -6,8 +6,7 @@
 
 #include "core/region.h"
 
-/* The regions a user names: `5`, `5-9`, `5,7-9,100-` (design.md, the command
- * line). Sorted, overlaps and neighbours merged. */
+/* The regions a user names: `5`, `5-9`, `5,7-9,100-` (mirrorctl(8)). Sorted, overlaps and neighbours merged. */
 struct region_list {
 	struct region_run *runs;
 	size_t nr_runs;

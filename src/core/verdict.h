@@ -2,8 +2,8 @@
 #ifndef CORE_VERDICT_H
 #define CORE_VERDICT_H
 
-/* What an audit says of a region: the same words everywhere (design: the
- * command line; mirrorctl-json(5)). */
+/* What an audit says of a region: the same words everywhere (mirrorctl(8),
+ * mirrorctl-json(5)). */
 enum verdict {
 	VERDICT_VERIFIED,	/* clean, all legs read and equal */
 	VERDICT_BOGUS_CLEAN,	/* clean, and the legs differ */

@@ -11,7 +11,7 @@
  * Opening legs and logs: image files, block devices, parts of either. A
  * `struct device` is a block_device with the files under it.
  *
- * Block devices are read with O_DIRECT only (dm-mirror.md 8.1: the kernel's own
+ * Block devices are read with O_DIRECT only (the kernel's own
  * mirror I/O bypasses the page cache, so buffered reads are stale). Regular
  * files are read with O_DIRECT where the file system allows it and alignment
  * permits; parts of a regular file that the page cache holds completely are

@@ -10,7 +10,7 @@
 
 /*
  * From the words of a command line to a mirror whose legs and log are open.
- * Three roads (design.md, the command line): explicit --leg/--log, a --table
+ * Three roads (mirrorctl(8), THE MIRROR): explicit --leg/--log, a --table
  * line with --device mappings, or the name of an active dm device.
  */
 
@@ -53,9 +53,8 @@ int mirror_discover(struct opened_mirror *opened, const struct mirror_operand *o
 void mirror_close(struct opened_mirror *opened);
 
 /*
- * How the mirror stands now, compared with the moment it was opened (design.md
- * rules 6 and 10). For a dm device: table, uuid, suspended or not, status. For
- * explicit legs: dm tables live and inactive over the same sectors, the loop
+ * How the mirror stands now, compared with the moment it was opened. For a dm
+ * device: table, uuid, suspended or not, status. For explicit legs: dm tables live and inactive over the same sectors, the loop
  * devices of image files included.
  */
 enum mirror_change {

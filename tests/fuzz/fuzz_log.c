@@ -17,7 +17,7 @@ static void require(bool holds)
 		abort();
 }
 
-/* dm-mirror.md 1.3: bit(r) && r < (u32)nr_regions && r < N, header acceptable. */
+/* dm-log.c, disk_resume: bit(r) && r < (u32)nr_regions && r < N, header acceptable. */
 static bool kernel_believes(const struct mirror_log *log, const uint8_t *bytes, uint64_t region)
 {
 	return log->header.magic == MIRROR_LOG_MAGIC &&
