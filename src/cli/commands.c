@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "cli/json_stream.h"
-#include "cli/opts.h"
 
 const struct command *const commands[] = { &command_show, &command_audit, NULL };
 
@@ -31,14 +30,44 @@ static void print_json_error(const char *command, const char *text, int status)
 	json_end(&stream);
 }
 
+/* getopt complains on stderr and nowhere else, so that is where its sentence is
+ * caught (glibc lets the variable be set); ours goes the same way. */
+static error_t parse_quietly(const struct command *command, int argc, char **argv,
+			     void *words, char **said)
+{
+	unsigned int flags = command == &global_command ? ARGP_IN_ORDER : 0;
+	FILE *real = stderr, *memory;
+	size_t bytes;
+	error_t r;
+
+	*said = NULL;
+	memory = open_memstream(said, &bytes);
+	if (memory)
+		stderr = memory;
+	r = argp_parse(command->argp, argc, argv, flags, NULL, words);
+	stderr = real;
+	if (memory)
+		fclose(memory);
+	return r;
+}
+
 bool command_parse(const struct command *command, int argc, char **argv, void *words)
 {
-	if (argp_parse(command->argp, argc, argv, command == &global_command ? ARGP_IN_ORDER : 0,
-		       NULL, words) == 0)
-		return true;
-	if (words_want_json(argc, argv))
-		print_json_error(command->name, opts_last_error(), EXIT_USAGE);
-	return false;
+	const char *text = "the words are wrong";
+	char *said;
+	error_t r = parse_quietly(command, argc, argv, words, &said);
+
+	if (r) {
+		if (said && *said) {
+			said[strcspn(said, "\n")] = '\0';
+			text = strstr(said, ": ") ? strstr(said, ": ") + 2 : said;
+		}
+		fprintf(stderr, "%s: %s; %s --help tells more\n", argv[0], text, argv[0]);
+		if (words_want_json(argc, argv))
+			print_json_error(command->name, text, EXIT_USAGE);
+	}
+	free(said);
+	return !r;
 }
 
 int command_failed(const struct command *command, const struct error *err, bool json)

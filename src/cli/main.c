@@ -84,7 +84,11 @@ int main(int argc, char **argv)
 	const struct command *command;
 	int status;
 
+	static char name[] = "mirrorctl";
+
 	argp_err_exit_status = EXIT_USAGE;
+	if (argc > 0)
+		argv[0] = name;
 	if (!command_parse(&global_command, argc, argv, &global))
 		return close_stdout(EXIT_USAGE);
 	if (!global.command_at)

@@ -46,9 +46,6 @@ extern const struct argp report_argp;
 /* For parsers: says on stderr what is wrong with a word, in one line, and
  * returns the error that ends argp_parse(). */
 error_t opts_error(const struct argp_state *state, const struct error *err);
-/* What opts_error() said last; for getopt's own complaints a sentence that covers
- * them all (it prints the exact one itself). */
-const char *opts_last_error(void);
 /* A decimal number without sign, up to `max`. */
 error_t opts_number(const struct argp_state *state, const char *what, const char *text,
 		    unsigned long long max, unsigned long long *value);

@@ -25,19 +25,12 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static struct error last_error;
-
 error_t opts_error(const struct argp_state *state, const struct error *err)
 {
 	fprintf(stderr, "%s: %s\n", state->name, err->text);
-	last_error = *err;
 	return EINVAL;
 }
 
-const char *opts_last_error(void)
-{
-	return *last_error.text ? last_error.text : "an option is unknown or lacks its value";
-}
 
 error_t opts_number(const struct argp_state *state, const char *what, const char *text,
 		    unsigned long long max, unsigned long long *value)
