@@ -143,6 +143,7 @@ static int loop_status(dev_t dev, struct loop_info64 *info)
 	free(path);
 	if (fd < 0)
 		return -errno;
+	memset(info, 0, sizeof(*info));
 	err = ioctl(fd, LOOP_GET_STATUS64, info) ? -errno : 0;
 	close(fd);
 	return err;

@@ -86,7 +86,8 @@ static int loop_configure(char path[32], int backing, uint32_t block_bytes, uint
 	struct loop_config config = {
 		.fd = (uint32_t)backing,
 		.block_size = block_bytes,
-		.info = { .lo_offset = offset, .lo_flags = LO_FLAGS_AUTOCLEAR },
+		.info = { .lo_offset = offset,
+			  .lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_PARTSCAN },
 	};
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	int tries, number, fd = -1;

@@ -249,6 +249,7 @@ START_TEST(big_sectors)
 	params.kind = _i ? ENGINE_THREADS : ENGINE_AUTO;
 	ck_assert_int_eq(engine_create(&engine, &params, NULL), 0);
 	data = block_buffer(engine, 0);
+	memset(data, 0, 65536);	/* valgrind does not see what io_uring writes */
 	ck_assert_int_eq(block_read(engine, &device->block, 1, 8, data), -EINVAL);
 	ck_assert_int_eq(block_read(engine, &device->block, 8, 8, data), 0);
 	ck_assert_uint_eq(data[0], scratch_byte(24 * SECTOR));

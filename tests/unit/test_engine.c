@@ -60,6 +60,8 @@ static bool engine_of(enum engine_kind kind, unsigned int depth)
 		return false;
 	}
 	ck_assert_msg(ret == 0, "%s", err.text);
+	/* valgrind(1) does not see what io_uring writes. */
+	memset(block_buffer(engine, 0), 0, 8 * BUFFER_BYTES);
 	return true;
 }
 
@@ -79,6 +81,15 @@ static void check_sectors(const uint8_t *data, uint64_t first, uint64_t sectors)
 		ck_assert_uint_eq(data[i * SECTOR], scratch_byte((first + i) * SECTOR));
 		ck_assert_uint_eq(data[i * SECTOR + 511], scratch_byte((first + i) * SECTOR));
 	}
+}
+
+/* Some things cannot be done there: no signal ends io_uring_enter(), and forked
+ * children are reported for what glibc keeps of the parent's threads. */
+static bool under_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload && strstr(preload, "vgpreload");
 }
 
 /* Out of the page cache, as far as that can be asked for. */
@@ -220,6 +231,27 @@ START_TEST(flush_read_only)
 }
 END_TEST
 
+/* A pipe can be read but not flushed: so it shows that flushes arrive. */
+START_TEST(flush_fails)
+{
+	struct block_file file = { .direct_fd = -1, .cached_fd = -1 };
+	struct block_extent extent = { .sectors = 8, .file = &file };
+	struct block_device pipe_device = {
+		.name = "pipe", .sectors = 8, .block_sectors = 1,
+		.extents = &extent, .nr_extents = 1,
+	};
+	int fds[2];
+
+	if (!engine_of(kinds[_i], 4))
+		return;
+	ck_assert_int_eq(pipe(fds), 0);
+	file.direct_fd = fds[0];
+	ck_assert_int_eq(block_flush(engine, &pipe_device), -EINVAL);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 /* Cut while open: at the cut the read ends with "no data", before it is fine. */
 START_TEST(truncated_while_open)
 {
@@ -262,9 +294,10 @@ START_TEST(page_cache_choice)
 	const char *path = scratch_file("leg", 256 << 10);
 	const char *why;
 	uint8_t *data;
+	off_t missing = _i & 2 ? BUFFER_BYTES - 4096 : BUFFER_BYTES / 2;
 	int fd;
 
-	if (!engine_of(kinds[_i], 4))
+	if (!engine_of(kinds[_i & 1], 4))
 		return;
 	open_file(path, DEVICE_READ);
 	data = block_buffer(engine, 0);
@@ -276,7 +309,7 @@ START_TEST(page_cache_choice)
 	ck_assert_uint_eq(device->file->from_cache_bytes, BUFFER_BYTES);
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	posix_fadvise(fd, 64 * SECTOR, 4096, POSIX_FADV_DONTNEED);
+	posix_fadvise(fd, missing, 4096, POSIX_FADV_DONTNEED);
 	close(fd);
 	if (resident_pages(path, 256 << 10) == 64) {
 		scratch_skip("page_cache_choice", "pages cannot be dropped here");
@@ -386,6 +419,9 @@ START_TEST(hang_timeout_and_destroy)
 	ck_assert_uint_eq(engine->in_flight, 1);
 	block_engine_destroy(engine);
 	ck_assert_double_lt(now() - start, 3);
+	/* The kernel or a worker may still come back to these; ASan looks on. */
+	ck_assert_uint_eq(engine->in_flight, 1);
+	memset(block_buffer(engine, 0), 1, BUFFER_BYTES);
 	leave_now();
 }
 END_TEST
@@ -402,6 +438,7 @@ static void catch_signal(int signal)
 {
 	struct sigaction action = { .sa_handler = count_signal };
 
+	signals_seen = 0;
 	ck_assert_int_eq(sigaction(signal, &action, NULL), 0);
 }
 
@@ -411,6 +448,8 @@ START_TEST(signal_ends_wait)
 	struct block_request request;
 	double start;
 
+	if (kinds[_i & 1] == ENGINE_URING && under_valgrind())
+		leave_now();
 	if (!engine_of(kinds[_i & 1], 4) || !start_hanging(kinds[_i & 1], &request))
 		leave_now();
 	catch_signal(SIGALRM);
@@ -486,6 +525,7 @@ static int without_uring(void)
 		.kind = ENGINE_URING, .depth = 4, .nr_buffers = 1, .buffer_bytes = 4096,
 	};
 	struct error err = { .kind = ERROR_NONE };
+	int status;
 
 	if (!forbid(SYS_io_uring_setup, -1))
 		return 77;
@@ -497,15 +537,17 @@ static int without_uring(void)
 	err.kind = ERROR_NONE;
 	if (engine_create(&engine, &params, &err) || err.kind != ERROR_NONE)
 		return 3;
-	return strcmp(engine->ops->name, "threads") ? 4 : 0;
+	status = strcmp(engine->ops->name, "threads") ? 4 : 0;
+	block_engine_destroy(engine);
+	return status;
 }
 
 START_TEST(auto_falls_back)
 {
-	int status = in_child(without_uring);
+	int status = under_valgrind() ? 77 : in_child(without_uring);
 
 	if (status == 77)
-		scratch_skip("auto_falls_back", "no seccomp here");
+		scratch_skip("auto_falls_back", "valgrind, or no seccomp here");
 	else
 		ck_assert_int_eq(status, 0);
 }
@@ -516,17 +558,22 @@ static int without_registration(void)
 	struct engine_params params = {
 		.kind = ENGINE_URING, .depth = 4, .nr_buffers = 1, .buffer_bytes = 4096,
 	};
+	int status;
 	struct error err = { .kind = ERROR_NONE };
 
 	if (!forbid(SYS_io_uring_register, IORING_REGISTER_BUFFERS))
 		return 77;
 	if (engine_create(&engine, &params, &err))
 		return 77;
+	memset(block_buffer(engine, 0), 0, 4096);
 	if (device_open(&device, "leg", scratch_path("leg"), 0, DEVICE_READ, NULL))
 		return 1;
 	if (block_read(engine, &device->block, 0, 8, block_buffer(engine, 0)))
 		return 2;
-	return *(uint8_t *)block_buffer(engine, 0) == scratch_byte(0) ? 0 : 3;
+	status = *(uint8_t *)block_buffer(engine, 0) == scratch_byte(0) ? 0 : 3;
+	block_engine_destroy(engine);
+	device_close(device);
+	return status;
 }
 
 START_TEST(registration_refused)
@@ -534,9 +581,9 @@ START_TEST(registration_refused)
 	int status;
 
 	scratch_file("leg", 4096);
-	status = in_child(without_registration);
+	status = under_valgrind() ? 77 : in_child(without_registration);
 	if (status == 77)
-		scratch_skip("registration_refused", "no seccomp or no io_uring here");
+		scratch_skip("registration_refused", "valgrind, or no seccomp or io_uring here");
 	else
 		ck_assert_int_eq(status, 0);
 }
@@ -561,12 +608,16 @@ Suite *engine_suite(void)
 	tcase_add_loop_test(tcase, read_many, 0, 8);
 	tcase_add_loop_test(tcase, write_flush_read, 0, NR_KINDS);
 	tcase_add_loop_test(tcase, flush_read_only, 0, NR_KINDS);
+	tcase_add_loop_test(tcase, flush_fails, 0, NR_KINDS);
 	tcase_add_loop_test(tcase, truncated_while_open, 0, 2 * NR_KINDS);
-	tcase_add_loop_test(tcase, page_cache_choice, 0, NR_KINDS);
+	tcase_add_loop_test(tcase, page_cache_choice, 0, 2 * NR_KINDS);
 	tcase_add_loop_test(tcase, holes, 0, NR_KINDS);
 	tcase_add_loop_test(tcase, workers_block_signals, 0, NR_KINDS);
-	tcase_add_loop_exit_test(tcase, hang_timeout_and_destroy, 0, 0, NR_KINDS);
-	tcase_add_loop_exit_test(tcase, signal_ends_wait, 0, 0, 2 * NR_KINDS);
+	/* These end their process, which must not be the runner's. */
+	if (!getenv("CK_FORK") || strcmp(getenv("CK_FORK"), "no")) {
+		tcase_add_loop_exit_test(tcase, hang_timeout_and_destroy, 0, 0, NR_KINDS);
+		tcase_add_loop_exit_test(tcase, signal_ends_wait, 0, 0, 2 * NR_KINDS);
+	}
 	tcase_add_test(tcase, auto_falls_back);
 	tcase_add_test(tcase, registration_refused);
 	tcase_add_test(tcase, auto_is_one_of_both);
