@@ -21,6 +21,9 @@ static Suite *(*const suites[])(void) = {
 	audit_suite,
 	audit_oracle_suite,
 	log_area_suite,
+	mirror_log_suite,
+	compare_suite,
+	run_list_suite,
 };
 
 int main(void)
