@@ -24,6 +24,7 @@ static Suite *(*const suites[])(void) = {
 	mirror_log_suite,
 	compare_suite,
 	run_list_suite,
+	leg_reader_suite,
 };
 
 int main(void)
