@@ -3,6 +3,9 @@
 
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define EXACT_IN_A_DOUBLE (UINT64_C(1) << 53)
 
@@ -79,10 +82,68 @@ void json_close_array(struct json_stream *stream)
 	close_level(stream, ']');
 }
 
+/* Bytes of the UTF-8 character that `at` starts with, 0 if it is none: neither
+ * overlong forms nor surrogates nor anything above U+10FFFF. */
+static size_t utf8_bytes(const unsigned char *at)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	size_t bytes;
+
+	if (at[0] < 0x80)
+		return 1;
+	if (at[0] < 0xc2 || at[0] > 0xf4)
+		return 0;
+	bytes = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+	if (at[0] == 0xe0)
+		low = 0xa0;
+	if (at[0] == 0xf0)
+		low = 0x90;
+	if (at[0] == 0xed)
+		high = 0x9f;
+	if (at[0] == 0xf4)
+		high = 0x8f;
+	if (at[1] < low || at[1] > high)
+		return 0;
+	for (size_t i = 2; i < bytes; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	return bytes;
+}
+
+/* The text with U+FFFD for every byte that is not UTF-8, owned by the caller. */
+static char *utf8_text(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	char *clean = malloc(3 * strlen(text) + 1), *to = clean;
+
+	while (clean && *at) {
+		size_t bytes = utf8_bytes(at);
+
+		if (bytes) {
+			memcpy(to, at, bytes);
+			to += bytes;
+			at += bytes;
+		} else {
+			memcpy(to, "\xef\xbf\xbd", 3);
+			to += 3;
+			at++;
+		}
+	}
+	if (clean)
+		*to = '\0';
+	return clean;
+}
+
 void json_string(struct json_stream *stream, const char *key, const char *value)
 {
+	char *text = value ? utf8_text(value) : NULL;
+
 	print_key(stream, key);
-	print_value(stream, json_object_new_string(value));
+	if (text)
+		print_value(stream, json_object_new_string(text));
+	else
+		fputs("null", stream->to);
+	free(text);
 }
 
 void json_flag(struct json_stream *stream, const char *key, bool value)
@@ -100,5 +161,8 @@ void json_uint(struct json_stream *stream, const char *key, uint64_t value)
 void json_double(struct json_stream *stream, const char *key, double value)
 {
 	print_key(stream, key);
-	print_value(stream, json_object_new_double(value));
+	if (isfinite(value))
+		print_value(stream, json_object_new_double(value));
+	else
+		fputs("null", stream->to);
 }

@@ -27,10 +27,12 @@ void json_close_object(struct json_stream *stream);
 void json_open_array(struct json_stream *stream, const char *key);
 void json_close_array(struct json_stream *stream);
 
+/* Paths are bytes, JSON is UTF-8: a byte that is not becomes U+FFFD. NULL: null. */
 void json_string(struct json_stream *stream, const char *key, const char *value);
 void json_flag(struct json_stream *stream, const char *key, bool value);
 /* From 2^53 on a decimal string: many readers hold numbers in a double. */
 void json_uint(struct json_stream *stream, const char *key, uint64_t value);
+/* null when it is no number. */
 void json_double(struct json_stream *stream, const char *key, double value);
 
 #endif

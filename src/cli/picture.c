@@ -2,9 +2,12 @@
 #include "cli/picture.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define LINES_MAX 16u
 #define MARGIN 13u		/* "4294967295 |" and the closing bar */
+/* Narrower pictures are cells alone: there is no room for numbers and words. */
+#define COLUMNS_FOR_WORDS 28u
 
 /* The legend's rows, from nothing clean to everything clean. */
 static const struct shade {
@@ -40,12 +43,11 @@ static void print_cell(FILE *to, const struct shade *shade, const struct shade *
 }
 
 /* One line of cells, from region `first` on; returns the region behind it. */
-static uint64_t print_line(FILE *to, const struct bitmap *clean_bits, uint64_t nr_regions,
-			   uint64_t first, uint64_t per_cell, unsigned int cells, bool color)
+static uint64_t print_cells(FILE *to, const struct bitmap *clean_bits, uint64_t nr_regions,
+			    uint64_t first, uint64_t per_cell, unsigned int cells, bool color)
 {
 	const struct shade *before = NULL;
 
-	fprintf(to, "%10" PRIu64 " |", first);
 	for (unsigned int i = 0; i < cells && first < nr_regions; i++) {
 		uint64_t last = nr_regions - first < per_cell ? nr_regions - 1 : first + per_cell - 1;
 		uint64_t clean = 0;
@@ -59,27 +61,48 @@ static uint64_t print_line(FILE *to, const struct bitmap *clean_bits, uint64_t n
 		before = shade;
 		first = last + 1;
 	}
-	fprintf(to, "%s|\n", color ? "\033[0m" : "");
+	if (color)
+		fputs("\033[0m", to);
 	return first;
+}
+
+/* As many items of the legend to a line as fit. */
+static void print_legend(FILE *to, uint64_t per_cell, unsigned int columns, bool color)
+{
+	unsigned int at = 0;
+
+	fprintf(to, "a cell is %" PRIu64 " region%s\n", per_cell, per_cell == 1 ? "" : "s");
+	for (unsigned int i = 0; i < sizeof(shades) / sizeof(*shades); i++) {
+		const char *text = per_cell > 1 ? shades[i].text : i ? "clean" : "not clean";
+		unsigned int width = 4 + (unsigned int)strlen(text);
+
+		if (per_cell == 1 && (i == 1 || i == 2))
+			continue;
+		if (at && at + width > columns) {
+			fputc('\n', to);
+			at = 0;
+		}
+		fprintf(to, "  %s%c%s %s", color ? shades[i].color : "", shades[i].cell,
+			color ? "\033[0m" : "", text);
+		at += width;
+	}
+	fputc('\n', to);
 }
 
 void picture_print(FILE *to, const struct bitmap *clean_bits, uint64_t nr_regions,
 		   unsigned int columns, bool color)
 {
-	unsigned int cells = columns > MARGIN + 1 ? columns - MARGIN : 1;
+	bool words = columns >= COLUMNS_FOR_WORDS;
+	unsigned int cells = words ? columns - MARGIN : columns ? columns : 1;
 	uint64_t room = (uint64_t)cells * LINES_MAX;
 	uint64_t per_cell = nr_regions / room + (nr_regions % room != 0);
 
-	if (!nr_regions)
-		return;
-	for (uint64_t first = 0; first < nr_regions;)
-		first = print_line(to, clean_bits, nr_regions, first, per_cell, cells, color);
-	fprintf(to, "a cell is %" PRIu64 " region%s\n", per_cell, per_cell == 1 ? "" : "s");
-	for (unsigned int i = 0; i < sizeof(shades) / sizeof(*shades); i++) {
-		if (per_cell == 1 && (i == 1 || i == 2))
-			continue;
-		fprintf(to, "  %s%c%s %s", color ? shades[i].color : "", shades[i].cell,
-			color ? "\033[0m" : "", per_cell == 1 ? (i ? "clean" : "not clean") : shades[i].text);
+	for (uint64_t first = 0; first < nr_regions;) {
+		if (words)
+			fprintf(to, "%10" PRIu64 " |", first);
+		first = print_cells(to, clean_bits, nr_regions, first, per_cell, cells, color);
+		fputs(words ? "|\n" : "\n", to);
 	}
-	fputc('\n', to);
+	if (words && nr_regions)
+		print_legend(to, per_cell, columns, color);
 }

@@ -9,8 +9,9 @@
 
 /*
  * A picture of the log: one cell for a span of regions, as many cells as fit
- * `columns` and a handful of lines, with a legend. Colours when `color`, plain
- * characters always: a cell says the same without them.
+ * `columns` and a handful of lines, with a legend where there is room for words.
+ * Colours when `color`, plain characters always: a cell says the same without
+ * them. No line is longer than `columns`.
  */
 void picture_print(FILE *to, const struct bitmap *clean_bits, uint64_t nr_regions,
 		   unsigned int columns, bool color);

@@ -25,6 +25,8 @@ static Suite *(*const suites[])(void) = {
 	compare_suite,
 	run_list_suite,
 	leg_reader_suite,
+	picture_suite,
+	json_stream_suite,
 };
 
 int main(void)
