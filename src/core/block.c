@@ -13,6 +13,7 @@
 #define IO_BYTES_MAX (UINT64_C(1) << 30)
 
 #define ARENA_ALIGNMENT 4096u
+#define LARGE_PAGE ((size_t)2 << 20)
 
 /* How often the waiting functions look up: for `cancelled`, and for time that
  * core cannot measure itself. */
@@ -54,6 +55,20 @@ int block_engine_init(struct block_engine *engine, const struct block_engine_ops
 		engine->free_ios = &engine->ios[i];
 	}
 	return 0;
+}
+
+void *block_memory(struct block_engine *engine, size_t bytes)
+{
+	size_t align = bytes < LARGE_PAGE ? ARENA_ALIGNMENT : LARGE_PAGE;
+	void *memory;
+
+	if (bytes > SIZE_MAX - align)
+		return NULL;
+	bytes = (bytes / align + 1) * align;
+	memory = aligned_alloc(align, bytes);
+	if (memory && align == LARGE_PAGE && engine->ops->expect)
+		engine->ops->expect(engine, memory, bytes);
+	return memory;
 }
 
 void block_engine_fini(struct block_engine *engine)

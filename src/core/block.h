@@ -97,6 +97,9 @@ struct block_engine_ops {
 	 * or -EOPNOTSUPP, when the file cannot tell: then everything is data. */
 	int (*next_data)(struct block_engine *engine, struct block_file *file,
 			 uint64_t offset_bytes, uint64_t *start, uint64_t *end);
+	/* Large memory is about to be read into: a chance to ask for large pages.
+	 * May be NULL. */
+	void (*expect)(struct block_engine *engine, void *memory, size_t bytes);
 	void (*destroy)(struct block_engine *engine);
 };
 
@@ -133,6 +136,10 @@ void block_engine_destroy(struct block_engine *engine);
 
 /* Buffer `index` of the arena, buffer_bytes long. */
 void *block_buffer(const struct block_engine *engine, unsigned int index);
+
+/* Memory for `bytes` of I/O that are too many for the arena, aligned to 4096; page
+ * by page it would cost more than the reading. NULL: not enough. free() it. */
+void *block_memory(struct block_engine *engine, size_t bytes);
 
 /* Queues a request. 0, or: -EINVAL out of bounds or not aligned, -EROFS a write
  * to a device that is not writable; `done` is then never called. */

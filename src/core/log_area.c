@@ -10,7 +10,6 @@
 
 #define READ_BYTES (UINT64_C(1) << 20)
 #define READS_IN_FLIGHT 16u
-#define AREA_ALIGN 4096u
 
 struct reader {
 	struct block_engine *engine;
@@ -147,7 +146,7 @@ static int read_first(struct reader *reader, uint64_t sectors, struct error *err
 {
 	int r;
 
-	reader->bytes = aligned_alloc(AREA_ALIGN, (sectors * SECTOR_BYTES / AREA_ALIGN + 1) * AREA_ALIGN);
+	reader->bytes = block_memory(reader->engine, sectors * SECTOR_BYTES);
 	if (!reader->bytes)
 		return error_operation(err, ENOMEM, "%s: not enough memory for a log of %" PRIu64
 				       " bytes", reader->device->name, sectors * SECTOR_BYTES);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static const char *const kind_names[] = {
 	[ENGINE_AUTO] = "auto",
@@ -65,4 +66,10 @@ int engine_create(struct block_engine **engine, const struct engine_params *para
 				       "cannot start the I/O threads: %s: free some memory or raise the limit of processes",
 				       error_reason(code));
 	return 0;
+}
+
+void engine_expect(struct block_engine *engine, void *memory, size_t bytes)
+{
+	(void)engine;
+	madvise(memory, bytes, MADV_HUGEPAGE);
 }

@@ -28,6 +28,9 @@ int engine_create(struct block_engine **engine, const struct engine_params *para
 /* "auto", "io_uring", "threads". */
 int engine_kind_parse(enum engine_kind *kind, const char *text, struct error *err);
 
+/* For both: asks the kernel for large pages; it may say no. */
+void engine_expect(struct block_engine *engine, void *memory, size_t bytes);
+
 /* io/uring.c and io/threads.c. */
 int uring_create(struct block_engine **engine, const struct engine_params *params);
 int threads_create(struct block_engine **engine, const struct engine_params *params);

@@ -186,6 +186,7 @@ static const struct block_engine_ops threads_ops = {
 	.submit = threads_submit,
 	.wait = threads_wait,
 	.next_data = block_file_next_data,
+	.expect = engine_expect,
 	.destroy = threads_destroy,
 };
 

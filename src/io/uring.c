@@ -180,6 +180,7 @@ static const struct block_engine_ops uring_ops = {
 	.submit = uring_submit,
 	.wait = uring_wait,
 	.next_data = block_file_next_data,
+	.expect = engine_expect,
 	.destroy = uring_destroy,
 };
 
