@@ -18,14 +18,14 @@ static Suite *(*const suites[])(void) = {
 	engine_suite,
 	device_suite,
 	discover_suite,
-	audit_suite,
-	audit_oracle_suite,
-	log_area_suite,
 	mirror_log_suite,
 	compare_suite,
+	audit_suite,
+	audit_oracle_suite,
+	picture_suite,
+	log_area_suite,
 	run_list_suite,
 	leg_reader_suite,
-	picture_suite,
 	json_stream_suite,
 };
 
