@@ -27,6 +27,10 @@ static Suite *(*const suites[])(void) = {
 	run_list_suite,
 	leg_reader_suite,
 	json_stream_suite,
+	cause_suite,
+	finding_suite,
+	activation_suite,
+	selection_suite,
 };
 
 int main(void)
