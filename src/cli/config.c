@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define CONFIG_BYTES_MAX (64 * 1024)
+#define LINE_BYTES_MAX 900	/* popt's own limit is just below 1000 */
 
 /* Finds a long option in an argp and its children. */
 static const struct argp_option *find_option(const struct argp *argp, const char *name)
@@ -55,9 +56,14 @@ static char *trim(char *text)
  * before popt sees the file. */
 static int check_line(char *line, const char *path, int number, struct error *err)
 {
-	char *name = trim(line), *value = strchr(name, '=');
 	const struct argp_option *option;
+	char *name, *value;
 
+	if (strlen(line) > LINE_BYTES_MAX)
+		return error_usage(err, "%s:%d: the line is too long (%d characters at most)", path,
+				   number, LINE_BYTES_MAX);
+	name = trim(line);
+	value = strchr(name, '=');
 	if (!*name || *name == '#')
 		return 0;
 	if (value) {

@@ -31,6 +31,7 @@ static Suite *(*const suites[])(void) = {
 	finding_suite,
 	activation_suite,
 	selection_suite,
+	config_suite,
 };
 
 int main(void)
