@@ -22,15 +22,15 @@ static Suite *(*const suites[])(void) = {
 	compare_suite,
 	audit_suite,
 	audit_oracle_suite,
+	finding_suite,
 	picture_suite,
 	log_area_suite,
 	run_list_suite,
 	leg_reader_suite,
-	json_stream_suite,
 	cause_suite,
-	finding_suite,
 	activation_suite,
 	selection_suite,
+	json_stream_suite,
 	config_suite,
 };
 
