@@ -18,8 +18,15 @@ static void select_clean(struct bitmap *regions, const struct bitmap *clean_bits
 int selection_make(struct selection *selection, uint64_t nr_regions,
 		   const struct bitmap *clean_bits, const struct region_list *list)
 {
-	int r = bitmap_alloc(&selection->regions, nr_regions);
+	int r = 0;
 
+	/* The largest set is not copied: a mirror of 2^32 regions has 512 MiB of it. */
+	if (selection->scope == SELECT_CLEAN && !selection->sampled) {
+		bitmap_borrow(&selection->regions, clean_bits->words, clean_bits->nr_bits);
+		selection->population = bitmap_count(clean_bits);
+		return 0;
+	}
+	r = bitmap_alloc(&selection->regions, nr_regions);
 	if (r)
 		return r;
 	switch (selection->scope) {

@@ -25,8 +25,10 @@ struct selection {
 	uint64_t population;	/* regions in scope before sampling */
 };
 
-/* Makes selection->regions for a mirror of nr_regions. `list` is used for
- * SELECT_LIST only. 0 or -ENOMEM. Freed with selection_free(). */
+/* Makes selection->regions for a mirror of nr_regions; regions at or behind its
+ * nr_bits are not selected. It may borrow `clean_bits`, which must outlive it and
+ * stay as they are. `list` is used for SELECT_LIST only. 0 or -ENOMEM. Freed with
+ * selection_free(). */
 int selection_make(struct selection *selection, uint64_t nr_regions,
 		   const struct bitmap *clean_bits, const struct region_list *list);
 void selection_free(struct selection *selection);
