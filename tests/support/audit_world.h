@@ -75,5 +75,7 @@ uint64_t world_writes(const struct world *world);
 uint64_t world_random(uint64_t *state);
 /* 0 .. below - 1 */
 uint64_t world_below(uint64_t *state, uint64_t below);
+/* How often to repeat a random test: a thirtieth under valgrind. */
+unsigned int world_rounds(unsigned int rounds);
 
 #endif

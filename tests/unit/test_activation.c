@@ -137,7 +137,7 @@ START_TEST(random_mirrors)
 {
 	uint64_t random = 5;
 
-	for (unsigned int round = 0; round < 2000; round++) {
+	for (unsigned int round = 0; round < world_rounds(2000); round++) {
 		uint64_t region_size = UINT64_C(2) << world_below(&random, 12);
 		uint64_t length = region_size + world_below(&random, region_size * 300);
 		uint64_t clean = 0, sectors = 0;

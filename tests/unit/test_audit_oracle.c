@@ -481,13 +481,13 @@ static void check_model(uint64_t seed)
 START_TEST(random_mirrors)
 {
 	const char *only = getenv("AUDIT_SEED");
-	uint64_t first = (uint64_t)_i * 150;
+	uint64_t rounds = world_rounds(150), first = (uint64_t)_i * 150;
 
 	if (only) {
 		check_model(strtoull(only, NULL, 10));
 		return;
 	}
-	for (uint64_t seed = first + 1; seed <= first + 150; seed++)
+	for (uint64_t seed = first + 1; seed <= first + rounds; seed++)
 		check_model(seed);
 }
 END_TEST

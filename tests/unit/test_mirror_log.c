@@ -409,7 +409,7 @@ START_TEST(random_logs)
 	static unsigned char clean[24576];
 	uint64_t random = 100 + (uint64_t)_i;
 
-	for (unsigned int round = 0; round < 3000; round++) {
+	for (unsigned int round = 0; round < world_rounds(3000); round++) {
 		uint64_t nr_regions = 1 + world_below(&random, round % 2 ? 300 : 24576);
 		uint64_t count;
 
