@@ -5,7 +5,16 @@
 #include "core/audit.h"
 #include "core/leg_reader.h"
 
-/* What audit.c (the first pass) and audit_again.c (looking again) share. */
+/*
+ * What the rooms of an audit share: audit.c begins and ends it, audit_scan.c reads
+ * everything once, audit_again.c looks again at what differed, audit_settle.c gives
+ * verdicts, audit_notes.c remembers.
+ */
+
+/* Why a pass ended, beside -errno. */
+#define STOP_USER (-ECANCELED)
+#define STOP_CHANGED (-ESTALE)
+#define STOP_SETTLE (-EAGAIN)	/* too many candidates: settle, then go on */
 
 /* A sector of a clean region whose legs differed. */
 struct candidate {
@@ -83,16 +92,37 @@ struct audit {
 int audit_note(struct audit *audit, uint64_t region, unsigned int flag);
 /* Digest of all readable legs' contents of one sector. */
 uint64_t audit_digest(const unsigned char *const legs[], unsigned int nr_legs);
-int audit_poll(void *context);
-void audit_pause(void *context, unsigned int ms);
+/* Is its clean bit one that the kernel would believe? */
+bool audit_region_is_clean(const struct audit *audit, uint64_t region);
 /* Adds the differing legs of one sector to the result's runs. */
 int audit_record(struct audit *audit, uint64_t sector, enum verdict verdict,
 		 const struct sector_comparison *seen);
 /* Adds one sector of a leg that could not be read; `error` is a -errno. */
 int audit_record_unreadable(struct audit *audit, uint64_t sector, unsigned int leg, int error);
+/* The same for every leg that could not be read there. */
+int audit_record_unreadable_sector(struct audit *audit, const struct leg_chunk *chunk,
+				   uint32_t sector, uint64_t region);
 /* Points legs[] at the sector's data in the chunk, NULL where unreadable. */
 void audit_sector_data(const struct leg_chunk *chunk, unsigned int nr_legs,
 		       uint32_t sector, const unsigned char *legs[]);
+
+/* Reads what is selected, from where it was left. 0 at the end, STOP_*, -errno. */
+int audit_scan(struct audit *audit);
+/* After STOP_SETTLE: the next scan starts behind what was taken. */
+void audit_scan_rewind(struct audit *audit);
+/* All selected sectors below `sector` are compared; `read_sectors` of them were
+ * read, the others were holes in every leg. */
+void audit_advance(struct audit *audit, uint64_t sector, uint64_t read_sectors);
+
+/* Ends a batch: looks again, then gives verdicts. `why` is what ended it, 0: all has
+ * been compared. 0, STOP_USER, STOP_CHANGED or -errno. */
+int audit_settle(struct audit *audit, int why);
+/* All that was found so far was found on the mirror that was opened. */
+void audit_set_mark(struct audit *audit);
+bool audit_is_unchanged(struct audit *audit);
+/* The reader's poll and pause, for every pass. */
+int audit_poll(void *context);
+void audit_pause(void *context, unsigned int ms);
 
 /* Looks at all candidates again. 0, or the reason why it ended early. */
 int audit_look_again(struct audit *audit);
