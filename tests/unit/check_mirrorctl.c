@@ -32,6 +32,10 @@ static Suite *(*const suites[])(void) = {
 	selection_suite,
 	json_stream_suite,
 	config_suite,
+	identity_suite,
+	journal_suite,
+	repair_suite,
+	repair_power_suite,
 };
 
 int main(void)

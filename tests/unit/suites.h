@@ -29,5 +29,9 @@ Suite *activation_suite(void);
 Suite *selection_suite(void);
 Suite *json_stream_suite(void);
 Suite *config_suite(void);
+Suite *identity_suite(void);
+Suite *journal_suite(void);
+Suite *repair_suite(void);
+Suite *repair_power_suite(void);
 
 #endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/repair.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <nettle/sha2.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORD_BITS 64u
+/* One read of a leg: a request's length has 32 bits. */
+#define READ_SECTORS_MAX (UINT64_C(1) << 21)
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* --- the plan ------------------------------------------------------------ */
+
+/* wanted and believed: bits that exist in both, and nothing behind them. */
+static void choose_bits(struct bitmap *clear, const struct bitmap *wanted,
+			const struct bitmap *believed)
+{
+	uint64_t nr_bits = min_u64(clear->nr_bits, min_u64(wanted->nr_bits, believed->nr_bits));
+	uint64_t whole = nr_bits / WORD_BITS, rest = nr_bits % WORD_BITS;
+
+	for (uint64_t i = 0; i < whole; i++)
+		clear->words[i] = wanted->words[i] & believed->words[i];
+	if (rest)
+		clear->words[whole] = wanted->words[whole] & believed->words[whole] &
+				      htole64(UINT64_MAX >> (WORD_BITS - rest));
+}
+
+/* The next block at or behind region `from` that has bits to clear; *from moves
+ * behind it. false: none. */
+static bool next_block(const struct repair_plan *plan, uint64_t *from, struct repair_block *block)
+{
+	uint64_t block_bytes = (uint64_t)plan->block_sectors * SECTOR_BYTES;
+	uint64_t first = bitmap_next_set(&plan->clear, *from), index, last;
+
+	if (first >= plan->clear.nr_bits)
+		return false;
+	index = (MIRROR_LOG_BITS_OFFSET + first / 8) / block_bytes;
+	last = ((index + 1) * block_bytes - MIRROR_LOG_BITS_OFFSET) * 8 - 1;
+	last = min_u64(last, plan->clear.nr_bits - 1);
+	block->sector = index * plan->block_sectors;
+	block->bits = bitmap_count_run(&plan->clear, first, last);
+	*from = last + 1;
+	return true;
+}
+
+static int list_blocks(struct repair_plan *plan)
+{
+	struct repair_block block;
+	uint64_t from = 0;
+	size_t nr_blocks = 0;
+
+	while (next_block(plan, &from, &block))
+		nr_blocks++;
+	if (!nr_blocks)
+		return 0;
+	plan->blocks = calloc(nr_blocks, sizeof(*plan->blocks));
+	if (!plan->blocks)
+		return -ENOMEM;
+	from = 0;
+	while (plan->nr_blocks < nr_blocks &&
+	       next_block(plan, &from, &plan->blocks[plan->nr_blocks]))
+		plan->nr_blocks++;
+	return 0;
+}
+
+static uint64_t sectors_to_recopy(const struct repair_plan *plan,
+				  const struct region_geometry *geometry)
+{
+	uint64_t last = geometry->nr_regions - 1;
+	uint64_t sectors = plan->nr_clear * geometry->region_size;
+
+	if (bitmap_test(&plan->clear, last))
+		sectors -= geometry->region_size - region_sectors(geometry, last);
+	return sectors;
+}
+
+int repair_plan_make(struct repair_plan *plan, const struct mirror_log *log,
+		     const struct region_geometry *geometry, const struct bitmap *wanted,
+		     uint32_t block_sectors)
+{
+	int r;
+
+	memset(plan, 0, sizeof(*plan));
+	plan->block_sectors = block_sectors ? block_sectors : 1;
+	r = bitmap_alloc(&plan->clear, geometry->nr_regions);
+	if (r)
+		return r;
+	choose_bits(&plan->clear, wanted, &log->clean_bits);
+	plan->nr_clear = bitmap_count(&plan->clear);
+	plan->recopy_sectors = sectors_to_recopy(plan, geometry);
+	plan->large = plan->nr_clear * 10 > log->clean ||
+		      plan->recopy_sectors > REPAIR_LARGE_SECTORS;
+	r = list_blocks(plan);
+	if (r)
+		repair_plan_free(plan);
+	return r;
+}
+
+void repair_plan_free(struct repair_plan *plan)
+{
+	bitmap_free(&plan->clear);
+	free(plan->blocks);
+	memset(plan, 0, sizeof(*plan));
+}
+
+void repair_plan_edit(const struct repair_plan *plan, void *area)
+{
+	uint64_t first, last, from = 0;
+	struct bitmap bits;
+
+	/* Only where the plan has bits, which the area holds, is it touched. */
+	bitmap_borrow(&bits, (unsigned char *)area + MIRROR_LOG_BITS_OFFSET, plan->clear.nr_bits);
+	while (bitmap_next_run(&plan->clear, true, from, &first, &last)) {
+		bitmap_clear_run(&bits, first, last);
+		from = last + 1;
+	}
+}
+
+/* --- undo ---------------------------------------------------------------- */
+
+bool repair_undo_allowed(const void *now, const void *before, const void *after,
+			 uint64_t nr_bytes, uint64_t *differs)
+{
+	const unsigned char *is = now, *was = before, *became = after;
+
+	for (uint64_t at = 0; at < nr_bytes; at += SECTOR_BYTES) {
+		size_t bytes = (size_t)min_u64(SECTOR_BYTES, nr_bytes - at);
+
+		if (memcmp(is + at, was + at, bytes) && memcmp(is + at, became + at, bytes)) {
+			*differs = at / SECTOR_BYTES;
+			return false;
+		}
+	}
+	return true;
+}
+
+void repair_undo_edit(void *area, const void *before, uint64_t nr_bytes,
+		      const struct bitmap *back)
+{
+	uint64_t room = nr_bytes > MIRROR_LOG_BITS_OFFSET ? nr_bytes - MIRROR_LOG_BITS_OFFSET : 0;
+	uint64_t nr_bits = min_u64(back->nr_bits, room / 8 * WORD_BITS);
+	unsigned char *bits = (unsigned char *)area + MIRROR_LOG_BITS_OFFSET;
+	const unsigned char *old = (const unsigned char *)before + MIRROR_LOG_BITS_OFFSET;
+
+	for (uint64_t region = bitmap_next_set(back, 0); region < nr_bits;
+	     region = bitmap_next_set(back, region + 1))
+		bits[region / 8] |= old[region / 8] & (1u << region % 8);
+}
+
+/* --- what the legs hold -------------------------------------------------- */
+
+/* Sectors [start, end) of one leg, in reads that are whole blocks of it. */
+static int leg_digest(unsigned char *digest, struct block_engine *engine,
+		      struct block_device *leg, unsigned int number, uint64_t start, uint64_t end,
+		      unsigned char *buffer, size_t buffer_bytes, struct error *err)
+{
+	uint64_t block = leg->block_sectors ? leg->block_sectors : 1;
+	uint64_t span = min_u64(buffer_bytes / SECTOR_BYTES, READ_SECTORS_MAX) / block * block;
+	uint64_t first, last, stop;
+	struct sha256_ctx sha;
+	int r;
+
+	if (!span)
+		return error_operation(err, EINVAL, "leg %u (%s): the buffer is smaller than a "
+				       "block of it", number, leg->name);
+	sha256_init(&sha);
+	for (uint64_t at = start; at < end; at = stop) {
+		first = at / block * block;
+		last = min_u64((end + block - 1) / block * block, first + span);
+		stop = min_u64(last, end);
+		r = block_read(engine, leg, first, (uint32_t)(last - first), buffer);
+		if (r)
+			return error_operation(err, -r, "leg %u (%s): cannot read sectors %" PRIu64
+					       "-%" PRIu64 ": %s", number, leg->name, first,
+					       last - 1, error_reason(r));
+		sha256_update(&sha, (size_t)(stop - at) * SECTOR_BYTES,
+			      buffer + (at - first) * SECTOR_BYTES);
+	}
+	sha256_digest(&sha, JOURNAL_DIGEST_BYTES, digest);
+	return 0;
+}
+
+int repair_region_digest(struct journal_region *digest, struct block_engine *engine,
+			 struct block_device *const legs[], unsigned int nr_legs,
+			 const struct region_geometry *geometry, uint64_t region,
+			 void *buffer, size_t buffer_bytes, struct error *err)
+{
+	uint64_t start, end;
+	int r = 0;
+
+	memset(digest, 0, sizeof(*digest));
+	if (region >= geometry->nr_regions || nr_legs > MIRROR_LEGS_MAX)
+		return error_operation(err, EINVAL, "there is no region %" PRIu64
+				       " in this mirror: it has %" PRIu64, region,
+				       geometry->nr_regions);
+	start = region_start(geometry, region);
+	end = start + region_sectors(geometry, region);
+	for (unsigned int i = 0; i < nr_legs && !r; i++)
+		if (legs[i])
+			r = leg_digest(digest->digest[i], engine, legs[i], i, start, end,
+				       buffer, buffer_bytes, err);
+	if (r) {
+		memset(digest, 0, sizeof(*digest));
+		return r;
+	}
+	digest->region = region;
+	digest->nr_legs = nr_legs;
+	return 0;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The journal reader: as the bytes are, and with every checksum made right first,
+ * so that what lies behind the checksums is reached too. What it accepts must come
+ * out of the writer again, byte for byte.
+ */
+#include <endian.h>
+#include <nettle/sha2.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/journal.h"
+#include "core/mirror_log.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define HEAD 64u
+
+struct input {
+	const uint8_t *data;
+	size_t size;
+	size_t written;		/* by the writer, all of it equal so far */
+};
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static int64_t input_read(void *context, uint64_t offset, void *bytes, size_t nr_bytes)
+{
+	const struct input *input = context;
+
+	require(nr_bytes <= JOURNAL_PAYLOAD_MAX);
+	if (offset >= input->size)
+		return 0;
+	if (nr_bytes > input->size - offset)
+		nr_bytes = input->size - offset;
+	memcpy(bytes, input->data + offset, nr_bytes);
+	return (int64_t)nr_bytes;
+}
+
+static int input_compare(void *context, const void *bytes, size_t nr_bytes)
+{
+	struct input *input = context;
+
+	require(nr_bytes <= input->size - input->written);
+	require(!memcmp(input->data + input->written, bytes, nr_bytes));
+	input->written += nr_bytes;
+	return 0;
+}
+
+static void check_bounds(const struct journal_record *record, const struct journal_reader *reader)
+{
+	const struct journal_bytes *bytes = &record->bytes;
+
+	if (record->type != JOURNAL_BYTES)
+		return;
+	require(bytes->sectors && bytes->start_sector < REGION_LENGTH_MAX &&
+		bytes->sectors <= REGION_LENGTH_MAX - bytes->start_sector);
+	if (bytes->place == JOURNAL_LOG)
+		require(bytes->start_sector + bytes->sectors <= reader->bounds.log_sectors);
+	else
+		require(bytes->place < MIRROR_LEGS_MAX);
+}
+
+static int put_again(struct journal_writer *writer, const struct journal_record *record)
+{
+	switch (record->type) {
+	case JOURNAL_IDENTITY:
+		return journal_put_identity(writer, record->identity);
+	case JOURNAL_LOG_STATE:
+		return journal_put_log_state(writer, &record->log_state);
+	case JOURNAL_BYTES:
+		return journal_put_bytes(writer, &record->bytes);
+	case JOURNAL_REGION:
+		return journal_put_region(writer, &record->region);
+	case JOURNAL_COMMIT:
+		return journal_put_commit(writer);
+	case JOURNAL_OUTCOME:
+		return journal_put_outcome(writer, &record->outcome);
+	}
+	abort();
+}
+
+static void read_and_write(const uint8_t *data, size_t size)
+{
+	struct input input = { .data = data, .size = size };
+	struct error err = { .kind = ERROR_NONE };
+	struct journal_record record;
+	struct journal_reader reader;
+	struct journal_writer writer;
+	int r;
+
+	journal_reader_init(&reader, (struct journal_source){ .read_at = input_read,
+							      .context = &input });
+	journal_writer_init(&writer, (struct journal_sink){ .append = input_compare,
+							    .context = &input });
+	while ((r = journal_next(&reader, &record, &err)) == 1) {
+		check_bounds(&record, &reader);
+		require(!put_again(&writer, &record));
+		require(input.written == reader.offset && writer.committed == reader.committed);
+	}
+	require(r ? err.kind == ERROR_OPERATION : input.written == size);
+	require(journal_next(&reader, &record, NULL) == r);
+	journal_reader_free(&reader);
+}
+
+/* Makes checks, digests, sequence numbers and lengths right, from record to record
+ * as far as there are any. */
+static void seal(uint8_t *data, size_t size)
+{
+	uint8_t chain[32] = { 0 }, digest[32];
+	uint64_t sequence = 0, le_sequence;
+	size_t at = 0;
+
+	while (size - at >= HEAD) {
+		uint8_t *head = data + at;
+		struct sha256_ctx sha;
+		uint32_t bytes;
+
+		memcpy(&bytes, head + 16, 4);
+		if (le32toh(bytes) > size - at - HEAD)
+			bytes = htole32((uint32_t)(size - at - HEAD));
+		memcpy(head + 16, &bytes, 4);
+		bytes = le32toh(bytes);
+		le_sequence = htole64(sequence++);
+		memcpy(head + 24, &le_sequence, 8);
+
+		sha256_init(&sha);
+		sha256_update(&sha, 32, chain);
+		sha256_update(&sha, 20, head);
+		sha256_update(&sha, 8, head + 24);
+		sha256_digest(&sha, 32, digest);
+		memcpy(head + 20, digest, 4);
+		sha256_init(&sha);
+		sha256_update(&sha, 32, chain);
+		sha256_update(&sha, 32, head);
+		if (bytes)
+			sha256_update(&sha, bytes, head + HEAD);
+		sha256_digest(&sha, 32, chain);
+		memcpy(head + 32, chain, 32);
+
+		at += HEAD + bytes;
+		at = size - at < -bytes % 8u ? size : at + -bytes % 8u;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t *copy = malloc(size + 1);
+
+	if (!copy)
+		return 0;
+	read_and_write(data, size);
+	if (size)
+		memcpy(copy, data, size);
+	seal(copy, size);
+	read_and_write(copy, size);
+	free(copy);
+	return 0;
+}
