@@ -29,7 +29,7 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_LOG_VERSION_ONE] = {
 		"log-version-1", FINDING_CLASS_NOTE,
 		"log version 1, written by a kernel older than 2006",
-		"a little-endian kernel takes it as version 2 and rewrites it so; a big-endian one discards the bits" },
+		"a little-endian kernel takes it as version 2 and rewrites it so; a big-endian one discards the bits", NULL },
 	[FINDING_LOG_VERSION_UNKNOWN] = {
 		"log-version-unknown", FINDING_CLASS_WRONG,
 		"the log's version is one that no kernel knows",
@@ -38,11 +38,11 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_LOG_REGIONS_UNSET] = {
 		"log-regions-unset", FINDING_CLASS_NOTE,
 		"nr_regions is 2^64-1, as LVM writes it: no kernel has resumed this log yet",
-		"the kernel believes every bit as it stands and writes the real number of regions" },
+		"the kernel believes every bit as it stands and writes the real number of regions", NULL },
 	[FINDING_LOG_REGIONS_WRAP] = {
 		"log-regions-wrap", FINDING_CLASS_WARNING,
 		"nr_regions does not fit in 32 bits, which no kernel writes",
-		"the kernel looks at the low 32 bits alone" },
+		"the kernel looks at the low 32 bits alone", NULL },
 	[FINDING_LOG_REGIONS_FEWER] = {
 		"log-regions-fewer", FINDING_CLASS_WARNING,
 		"the log counts fewer regions than the mirror has: the mirror has grown, or the region size or length given is wrong",
@@ -56,19 +56,19 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_LOG_BITS_DISCARDED] = {
 		"log-bits-discarded", FINDING_CLASS_WRONG,
 		"clean bits stand behind the log's nr_regions",
-		"the kernel clears them: what they said about those regions is lost, and leg 0 is copied over the others there" },
+		"the kernel clears them: what they said about those regions is lost, and leg 0 is copied over the others there", NULL },
 	[FINDING_LOG_PADDING_SET] = {
 		"log-padding-set", FINDING_CLASS_NOTE,
 		"the header's padding (bytes 16 to 1023) is not zero",
-		"the kernel carries these bytes along unchanged" },
+		"the kernel carries these bytes along unchanged", NULL },
 	[FINDING_LOG_PADDING_ONES] = {
 		"log-padding-ones", FINDING_CLASS_WARNING,
 		"the header's padding is filled with 0xFF, as LVM does for --nosync and other logs it declares in sync: bits may be set that no copy ever earned",
-		"the kernel believes the bits" },
+		"the kernel believes the bits", NULL },
 	[FINDING_LOG_TAIL_SET] = {
 		"log-tail-set", FINDING_CLASS_NOTE,
 		"bits behind the last region are set",
-		"the kernel clears them; they never meant anything" },
+		"the kernel clears them; they never meant anything", NULL },
 	[FINDING_LOG_TOO_SMALL] = {
 		"log-too-small", FINDING_CLASS_WRONG,
 		"the log device is too small for the mirror's regions",
@@ -95,21 +95,21 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_TABLE_SYNC] = {
 		"table-sync", FINDING_CLASS_WARNING,
 		"the table says `sync`",
-		"the kernel clears all bits at every resume, a plain suspend and resume included, and copies leg 0 over the others" },
+		"the kernel clears all bits at every resume, a plain suspend and resume included, and copies leg 0 over the others", NULL },
 	[FINDING_TABLE_NOSYNC] = {
 		"table-nosync", FINDING_CLASS_WARNING,
 		"the table says `nosync`",
-		"the kernel sets all bits at every resume, a plain suspend and resume included, whatever is on disk" },
+		"the kernel sets all bits at every resume, a plain suspend and resume included, whatever is on disk", NULL },
 	[FINDING_NO_HANDLE_ERRORS] = {
 		"no-handle-errors", FINDING_CLASS_NOTE,
 		"the table lacks handle_errors: a recovery that fails on a bad sector is counted as in sync, so the kernel's letters and percentage prove little",
-		NULL },
+		NULL, NULL },
 	[FINDING_HEALTH_LEG] = {
 		"health-leg", FINDING_CLASS_WARNING,
-		"the kernel has seen errors on a leg", NULL },
+		"the kernel has seen errors on a leg", NULL, NULL },
 	[FINDING_HEALTH_LOG] = {
 		"health-log", FINDING_CLASS_WARNING,
-		"the kernel has seen errors on the log: what it holds is stale", NULL },
+		"the kernel has seen errors on the log: what it holds is stale", NULL, NULL },
 	[FINDING_MORE_CLEAN_THAN_SYNC] = {
 		"more-clean-than-sync", FINDING_CLASS_WRONG,
 		"the log has more clean bits than the kernel counts in sync: bogus clean bits, proven without reading the legs",
@@ -117,29 +117,29 @@ static const struct finding_row rows[FINDING_COUNT] = {
 		"audit the mirror; do not suspend, resize, snapshot or reboot before" },
 	[FINDING_LEG_MISSING] = {
 		"leg-missing", FINDING_CLASS_WARNING,
-		"a leg is missing: nothing can be verified against it", NULL },
+		"a leg is missing: nothing can be verified against it", NULL, NULL },
 	[FINDING_BUFFERED_READS] = {
 		"buffered-reads", FINDING_CLASS_NOTE,
-		"direct I/O is not possible here: read through the page cache", NULL },
-	[FINDING_NOTE] = { "note", FINDING_CLASS_NOTE, "note", NULL },
+		"direct I/O is not possible here: read through the page cache", NULL, NULL },
+	[FINDING_NOTE] = { "note", FINDING_CLASS_NOTE, "note", NULL, NULL },
 	[FINDING_BOGUS_CLEAN] = {
 		"bogus-clean", FINDING_CLASS_WRONG,
 		"regions are called clean and differ",
-		"the kernel believes the bits and never copies these regions" },
+		"the kernel believes the bits and never copies these regions", NULL },
 	[FINDING_SUSPECT] = {
 		"suspect", FINDING_CLASS_WRONG,
 		"regions of a running mirror were clean and differed in the same way in every one of several looks",
-		"the kernel believes the bits and never copies these regions" },
+		"the kernel believes the bits and never copies these regions", NULL },
 	[FINDING_UNVERIFIABLE] = {
 		"unverifiable", FINDING_CLASS_UNKNOWN,
-		"sectors could not be read: not equal, not different, unknown", NULL },
+		"sectors could not be read: not equal, not different, unknown", NULL, NULL },
 	[FINDING_CHANGED] = {
 		"mirror-changed", FINDING_CLASS_UNKNOWN,
 		"the mirror changed during the run: what was found since the last good look is withdrawn",
-		NULL },
+		NULL, NULL },
 	[FINDING_UNFINISHED] = {
 		"unfinished", FINDING_CLASS_UNFINISHED,
-		"the run was ended before everything was compared", NULL },
+		"the run was ended before everything was compared", NULL, NULL },
 };
 
 const struct finding_row *finding_row(enum finding_id id)
