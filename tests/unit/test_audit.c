@@ -357,6 +357,21 @@ static void bit_is_cleared_for_a_moment(unsigned int read)
 	world_log_bit(&world, 20, read != 4);
 }
 
+/* Set again by the time the legs are read. */
+static void bit_is_cleared_before_the_look(unsigned int read)
+{
+	world_log_bit(&world, 20, read != 1);
+}
+
+START_TEST(bit_cleared_before_the_look)
+{
+	world_put(&world, 1, 333, 1, HOLDS_OTHER);
+	watch(333, bit_is_cleared_before_the_look);
+	audit();
+	expect_verdict(20, VERDICT_BUSY);
+}
+END_TEST
+
 START_TEST(bit_cleared_between_looks)
 {
 	world.options.running = _i == 1;
@@ -777,6 +792,7 @@ static void add_looking_again(Suite *suite)
 	tcase_add_test(tcase, suspended_is_proof);
 	tcase_add_test(tcase, unreadable_at_the_second_look);
 	tcase_add_loop_test(tcase, bit_cleared_between_looks, 0, 2);
+	tcase_add_test(tcase, bit_cleared_before_the_look);
 	tcase_add_test(tcase, log_cannot_be_read_again);
 }
 

@@ -68,8 +68,8 @@ static void check_data(const struct leg_chunk *chunk, unsigned int leg)
 			continue;
 		}
 		world_fill(want, (chunk->start + i) * 4 + leg, HOLDS_TEXT);
-		ck_assert_msg(!memcmp(want, chunk->data[leg] + i * SECTOR_BYTES, SECTOR_BYTES),
-			      "leg %u, sector %lu", leg, chunk->start + i);
+		if (memcmp(want, chunk->data[leg] + i * SECTOR_BYTES, SECTOR_BYTES))
+			ck_abort_msg("leg %u, sector %lu", leg, chunk->start + i);
 	}
 }
 
@@ -180,8 +180,8 @@ static void fail_sectors(unsigned int leg, uint64_t first, uint64_t sectors, int
 static void expect_bad(unsigned int leg, uint64_t first, uint64_t last)
 {
 	for (uint64_t sector = 0; sector < LEG_SECTORS; sector++)
-		ck_assert_msg(seen.bad[leg][sector] == (sector >= first && sector <= last),
-			      "leg %u, sector %lu", leg, sector);
+		if (seen.bad[leg][sector] != (sector >= first && sector <= last))
+			ck_abort_msg("leg %u, sector %lu", leg, sector);
 }
 
 /* ---- order and alignment --------------------------------------------------------- */
@@ -314,6 +314,21 @@ START_TEST(random_bad_sectors)
 	expect_all_taken();
 	for (unsigned int leg = 0; leg < 3; leg++)
 		ck_assert_mem_eq(bad[leg], seen.bad[leg], sizeof(bad[leg]));
+}
+END_TEST
+
+/* Chunks that are no power of two are cut at blocks too. */
+START_TEST(chunks_of_three_blocks)
+{
+	make_legs(8, 1, 8, 24, 0);
+	fail_sectors(0, 25, 1, EIO);
+	fail_sectors(1, 41, 1, EIO);
+	want(0, 100);
+	ck_assert_int_eq(run(), 0);
+	expect_all_taken();
+	expect_bad(0, 24, 31);
+	expect_bad(1, 41, 41);
+	expect_bad(2, 1, 0);
 }
 END_TEST
 
@@ -506,6 +521,7 @@ static void add_errors(Suite *suite)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, any_sector_is_found, 0, 11);
 	tcase_add_loop_test(tcase, random_bad_sectors, 0, 5);
+	tcase_add_test(tcase, chunks_of_three_blocks);
 	tcase_add_test(tcase, errors_beside_the_range);
 	tcase_add_test(tcase, a_passing_error);
 	tcase_add_loop_test(tcase, a_leg_that_is_gone, 0, 2);

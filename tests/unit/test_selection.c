@@ -47,6 +47,23 @@ START_TEST(the_clean_ones)
 }
 END_TEST
 
+/* A sample is drawn from a copy: all of it is the clean ones. */
+START_TEST(a_sample_that_is_all)
+{
+	uint64_t nr_bits = 1 + (uint64_t)_i;
+
+	ck_assert_int_eq(bitmap_alloc(&clean, nr_bits), 0);
+	bitmap_set_run(&clean, 0, nr_bits - 1);
+	selection.sampled = true;
+	selection.size.percent = 100;
+	make(SELECT_CLEAN, nr_bits + 10);
+	ck_assert_uint_eq(selection.population, nr_bits);
+	ck_assert_uint_eq(bitmap_count(&selection.regions), nr_bits);
+	ck_assert_uint_eq(bitmap_count_run(&selection.regions, 0, nr_bits - 1), nr_bits);
+	ck_assert_uint_eq(bitmap_count(&clean), nr_bits);
+}
+END_TEST
+
 START_TEST(all_of_them)
 {
 	ck_assert_int_eq(bitmap_alloc(&clean, 100), 0);
@@ -111,6 +128,7 @@ Suite *selection_suite(void)
 
 	tcase_add_checked_fixture(tcase, NULL, teardown);
 	tcase_add_loop_test(tcase, the_clean_ones, 0, 230);
+	tcase_add_loop_test(tcase, a_sample_that_is_all, 0, 130);
 	tcase_add_test(tcase, all_of_them);
 	tcase_add_test(tcase, those_that_are_named);
 	tcase_add_test(tcase, a_sample_of_the_clean_ones);
