@@ -210,11 +210,10 @@ START_TEST(data_in_the_others_hole)
 		sim_disk_destroy(world.legs[leg]);
 		world.legs[leg] = sim_disk_create("sparse", 1024 * SECTOR_BYTES, 1);
 	}
-	world_put(&world, 0, 0, 8, HOLDS_TEXT);
-	world_put(&world, 1, 0, 8, HOLDS_TEXT);
-	world_put(&world, 0, 160, 8, HOLDS_TEXT);
-	world_put(&world, 1, 160, 8, HOLDS_TEXT);
+	world_put(&world, 1, 0, 8, HOLDS_ZEROS);
 	world_put(&world, 1, 104, 8, HOLDS_TEXT);
+	world_put(&world, 0, 200, 8, HOLDS_TEXT);
+	world_put(&world, 1, 200, 8, HOLDS_TEXT);
 	bitmap_clear_run(&world.selected, 2, 4);
 	audit();
 	expect_only_run(VERDICT_BOGUS_CLEAN, 1, 104, 8);
