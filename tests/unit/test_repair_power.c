@@ -48,7 +48,7 @@ static void each_survivor(const struct sim_disk *disk, void (*check)(struct sim_
 {
 	unsigned int unflushed = sim_disk_unflushed(disk);
 	struct subset subset = { .exhaustive = unflushed <= EXHAUSTIVE_SECTORS };
-	uint64_t subsets = subset.exhaustive ? UINT64_C(1) << unflushed : SAMPLES;
+	uint64_t subsets = subset.exhaustive ? UINT64_C(1) << unflushed : world_rounds(SAMPLES);
 
 	for (uint64_t i = 0; i < subsets; i++) {
 		struct sim_disk *survivor = sim_disk_clone(disk);
@@ -227,7 +227,7 @@ END_TEST
  * are never more than at the start, and the wanted ones are gone in the end. */
 START_TEST(again_and_again)
 {
-	for (uint64_t round = 0; round < 60; round++) {
+	for (uint64_t round = 0; round < world_rounds(60); round++) {
 		unsigned char *now;
 		struct mirror_log log;
 		struct repair_plan plan;
