@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/opts.h"
+
 #define CONFIG_BYTES_MAX (64 * 1024)
 #define LINE_BYTES_MAX 900	/* popt's own limit is just below 1000 */
 
@@ -76,6 +78,8 @@ static int check_line(char *line, const char *path, int number, struct error *er
 	if (!strcmp(name, "yes") || !strncmp(name, "force", 5))
 		return error_usage(err, "%s:%d: %s must be typed, it is never taken from a file",
 				   path, number, name);
+	if (find_option(&mirror_argp, name) && strcmp(name, "inactive"))
+		return error_usage(err, "%s:%d: %s names one mirror, and must be typed", path, number, name);
 	option = find_in_any_command(name);
 	if (!option)
 		return error_usage(err, "%s:%d: no command has an option --%s", path, number, name);
