@@ -224,6 +224,35 @@ static int compare(struct audit_words *words, struct session *session, struct ru
 	return r;
 }
 
+/* Nothing may write to the log of a mirror that stands still; a file that was cut
+ * short or overwritten meanwhile makes the report worthless. */
+static bool log_has_changed(struct session *session)
+{
+	struct mirror_log_header now;
+	struct log_area area;
+	struct error ignored = { 0 };
+	bool changed;
+
+	if (session->opened.mirror.activity != MIRROR_INACTIVE || signals_stop_wanted())
+		return false;
+	if (log_area_read(&area, session->engine, &session->opened.log->block, 1, &ignored))
+		return true;
+	mirror_log_header_decode(&now, area.bytes, area.nr_bytes);
+	changed = now.magic != session->log.header.magic ||
+		  now.version != session->log.header.version ||
+		  now.nr_regions != session->log.header.nr_regions;
+	log_area_free(&area);
+	return changed;
+}
+
+static bool has_missing_leg(const struct mirror *mirror)
+{
+	for (unsigned int leg = 0; leg < mirror->nr_legs; leg++)
+		if (mirror->legs[leg].missing)
+			return true;
+	return false;
+}
+
 /* The verdicts become findings, and those the exit status. */
 static void add_findings(struct session *session, const struct audit_report *report)
 {
@@ -238,11 +267,16 @@ static void add_findings(struct session *session, const struct audit_report *rep
 		finding_add(&session->findings, FINDING_SUSPECT, "%llu regions, %llu sectors",
 			    (unsigned long long)count[VERDICT_SUSPECT],
 			    (unsigned long long)result->runs.sectors[VERDICT_SUSPECT]);
-	if (count[VERDICT_UNVERIFIABLE] || result->runs.nr_runs[VERDICT_UNVERIFIABLE])
-		finding_add(&session->findings, FINDING_UNVERIFIABLE, "%llu regions",
-			    (unsigned long long)count[VERDICT_UNVERIFIABLE]);
+	if (count[VERDICT_UNVERIFIABLE] || result->runs.nr_runs[VERDICT_UNVERIFIABLE] ||
+	    (result->selected_regions && has_missing_leg(&session->opened.mirror)))
+		finding_add(&session->findings, FINDING_UNVERIFIABLE, "%llu regions%s",
+			    (unsigned long long)count[VERDICT_UNVERIFIABLE],
+			    has_missing_leg(&session->opened.mirror) ? ", a leg is missing" : "");
 	if (result->end == AUDIT_CHANGED)
 		finding_add(&session->findings, FINDING_CHANGED, "%s", report->change);
+	else if (!result->hung && log_has_changed(session))
+		finding_add(&session->findings, FINDING_CHANGED,
+			    "the log's header is not what it was at the start");
 	if (result->end == AUDIT_STOPPED)
 		finding_add(&session->findings, FINDING_UNFINISHED, "%s",
 			    result->hung ? "a device did not answer" : "");
@@ -289,6 +323,8 @@ static int run(int argc, char **argv)
 	struct audit_report report = { 0 };
 	struct run state = { .session = &session };
 	struct error err = { 0 };
+	struct mapfile *map = NULL;
+	size_t told = 0;
 	int r, status;
 
 	memset(&words, 0, sizeof(words));
@@ -298,26 +334,33 @@ static int run(int argc, char **argv)
 	r = session_open(&session, &words.mirror, &words.report, &err);
 	if (!r)
 		r = check_can_audit(&session, &err);
-	if (!r)
-		session_warn(&session, &words.report);
+	if (!r) {
+		session_warn(&session, &words.report, 0);
+		told = session.findings.nr;
+	}
 	if (!r)
 		r = select_regions(&words, &session, &report, &err);
 	if (!r)
+		r = mapfile_create(&map, words.report.mapfile, &session.opened,
+				   &words.mirror.operand, &err);
+	if (!r)
 		r = compare(&words, &session, &state, &result, &err);
-	if (!r && words.report.mapfile)
-		r = mapfile_write_audit(words.report.mapfile, &result,
-					&session.opened.mirror.geometry, &err);
 	if (r) {
 		status = command_failed(&command_audit, &err, words.report.json);
 		goto out;
 	}
 	make_report(&report, &words, &session, &state, &result);
+	session_warn(&session, &words.report, told);
+	/* What was found is told even when the map of it cannot be written. */
+	if (mapfile_write_audit(map, &result, &err))
+		report.exit_status |= command_failed(&command_audit, &err, false);
 	status = report.exit_status;
 	if (words.report.json)
 		report_audit_json(&report);
 	else
 		report_audit_text(&report);
 out:
+	mapfile_close(map);
 	selection_free(&words.selection);
 	if (!result.hung)
 		audit_result_free(&result);

@@ -62,16 +62,24 @@ static const struct argp argp = {
 	       "  mirrorctl show --log=log.img",
 };
 
-static int write_mapfile(const struct session *session, const char *path, struct error *err)
+static int write_mapfile(const struct session *session, const struct show_words *words,
+			 struct error *err)
 {
+	const char *path = words->report.mapfile;
+	struct mapfile *map;
+	int r;
+
 	if (!path)
 		return 0;
 	if (!session->has_log)
 		return error_usage(err, "--mapfile: a core log has no bits to write down");
 	if (!session->opened.mirror.geometry.nr_regions)
 		return error_usage(err, "--mapfile: the places are not known from the log alone; give --region-size and --length");
-	return mapfile_write_log(path, &session->log.clean_bits,
-				 &session->opened.mirror.geometry, err);
+	r = mapfile_create(&map, path, &session->opened, &words->mirror.operand, err);
+	if (!r)
+		r = mapfile_write_log(map, &session->log.clean_bits, err);
+	mapfile_close(map);
+	return r;
 }
 
 static int run(int argc, char **argv)
@@ -88,9 +96,9 @@ static int run(int argc, char **argv)
 	signals_install();
 	r = session_open(&session, &words.mirror, &words.report, &err);
 	if (!r)
-		session_warn(&session, &words.report);
+		session_warn(&session, &words.report, 0);
 	if (!r)
-		r = write_mapfile(&session, words.report.mapfile, &err);
+		r = write_mapfile(&session, &words, &err);
 	if (r) {
 		status = signals_stop_wanted() ? EXIT_INTERRUPTED : command_failed(&command_show, &err, words.report.json);
 		goto out;

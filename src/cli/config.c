@@ -78,6 +78,8 @@ static int check_line(char *line, const char *path, int number, struct error *er
 	if (!strcmp(name, "yes") || !strncmp(name, "force", 5))
 		return error_usage(err, "%s:%d: %s must be typed, it is never taken from a file",
 				   path, number, name);
+	if (!strcmp(name, "mapfile"))
+		return error_usage(err, "%s:%d: mapfile names a file to write, and must be typed", path, number);
 	if (find_option(&mirror_argp, name) && strcmp(name, "inactive"))
 		return error_usage(err, "%s:%d: %s names one mirror, and must be typed", path, number, name);
 	option = find_in_any_command(name);

@@ -15,11 +15,25 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/* Commands that the manual of a later version may have told somebody about. */
+static bool is_to_come(const char *name)
+{
+	static const char *const to_come[] = { "repair-log", "resync", "undo", "extract",
+					       "list", "check", "preflight", "history" };
+
+	for (size_t i = 0; i < sizeof(to_come) / sizeof(*to_come); i++)
+		if (!strcmp(name, to_come[i]))
+			return true;
+	return false;
+}
+
 static int unknown_command(const char *name, bool json)
 {
 	struct error err = { 0 };
 
-	error_usage(&err, "there is no command \"%s\"; mirrorctl --help lists them", name);
+	error_usage(&err, is_to_come(name) ?
+		    "%s is not there yet in this version; mirrorctl --help lists what is" :
+		    "there is no command \"%s\"; mirrorctl --help lists them", name);
 	return command_failed(NULL, &err, json);
 }
 

@@ -5,13 +5,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* Merges neighbouring blocks of one status on their way to the file. */
 struct mapfile {
-	FILE *stream;
-	const char *path;
+	FILE *stream;		/* the temporary file; NULL: in place or gone */
+	char *path;		/* where it goes, links followed */
 	char *temporary;
 	const struct region_geometry *geometry;
 	uint64_t next;		/* first sector not yet covered */
@@ -19,36 +20,112 @@ struct mapfile {
 	char status;
 };
 
-static int map_failed(const struct mapfile *map, int code, struct error *err)
+static int map_failed(const char *path, int code, struct error *err)
 {
-	return error_operation(err, code, "--mapfile %s: cannot be written: %s", map->path,
-			       error_reason(code));
+	return error_operation(err, code, "--mapfile %s: cannot be written: %s; give another path",
+			       path, error_reason(code));
 }
 
-static int map_open(struct mapfile *map, const char *path,
-		    const struct region_geometry *geometry, struct error *err)
+static bool is_same_file(const struct stat *st, const struct device *device)
 {
+	return device && device->file->regular && device->file->dev == st->st_dev &&
+	       device->file->ino == st->st_ino;
+}
+
+/* What the map would take the place of must be nothing that matters here. */
+static int check_target(const char *path, const struct opened_mirror *opened,
+			const struct mirror_operand *operand, struct error *err)
+{
+	struct stat st, table;
+	bool clash;
+
+	if (stat(path, &st))
+		return errno == ENOENT ? 0 : map_failed(path, errno, err);
+	if (!S_ISREG(st.st_mode))
+		return error_usage(err, "--mapfile %s: is not a regular file; give the name of a new one",
+				   path);
+	clash = is_same_file(&st, opened->log);
+	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++)
+		clash = clash || is_same_file(&st, opened->legs[leg]);
+	if (operand->table && !stat(operand->table, &table))
+		clash = clash || (table.st_dev == st.st_dev && table.st_ino == st.st_ino);
+	if (clash)
+		return error_usage(err, "--mapfile %s: is a part of the mirror; give the name of a new file",
+				   path);
+	return 0;
+}
+
+/* The path with links followed; the file itself need not exist yet. */
+static char *target_of(const char *path)
+{
+	char *resolved = realpath(path, NULL);
+
+	return resolved ? resolved : errno == ENOENT ? strdup(path) : NULL;
+}
+
+static int open_temporary(struct mapfile *map)
+{
+	mode_t mask = umask(0);
 	int fd;
 
-	*map = (struct mapfile){ .path = path, .geometry = geometry };
-	if (asprintf(&map->temporary, "%s.XXXXXX", path) < 0) {
+	umask(mask);
+	if (asprintf(&map->temporary, "%s.XXXXXX", map->path) < 0) {
 		map->temporary = NULL;
-		return map_failed(map, ENOMEM, err);
+		return -ENOMEM;
 	}
 	fd = mkstemp(map->temporary);
 	if (fd < 0)
-		return map_failed(map, errno, err);
-	fchmod(fd, 0644);
+		return -errno;
 	map->stream = fdopen(fd, "w");
-	if (!map->stream) {
-		close(fd);
+	if (!map->stream || fchmod(fd, 0666 & ~mask)) {
 		unlink(map->temporary);
-		return map_failed(map, ENOMEM, err);
+		if (!map->stream)
+			close(fd);
+		return -EIO;
+	}
+	return 0;
+}
+
+int mapfile_create(struct mapfile **map_out, const char *path, const struct opened_mirror *opened,
+		   const struct mirror_operand *operand, struct error *err)
+{
+	struct mapfile *map;
+	int r;
+
+	*map_out = NULL;
+	if (!path)
+		return 0;
+	r = check_target(path, opened, operand, err);
+	if (r)
+		return r;
+	map = calloc(1, sizeof(*map));
+	if (!map)
+		return map_failed(path, ENOMEM, err);
+	map->geometry = &opened->mirror.geometry;
+	map->path = target_of(path);
+	r = map->path ? open_temporary(map) : -errno;
+	if (r) {
+		mapfile_close(map);
+		return map_failed(path, -r, err);
 	}
 	fprintf(map->stream, "# Mapfile. Written by mirrorctl " PACKAGE_VERSION "\n"
 		"# current_pos  current_status  current_pass\n0x00000000     +               1\n"
 		"#      pos        size  status\n");
+	*map_out = map;
 	return 0;
+}
+
+void mapfile_close(struct mapfile *map)
+{
+	if (!map)
+		return;
+	if (map->stream) {
+		fclose(map->stream);
+		unlink(map->temporary);
+	}
+	free(map->temporary);
+	free(map->path);
+	free(map);
 }
 
 static void map_flush(struct mapfile *map)
@@ -76,38 +153,37 @@ static uint64_t end_of_region(const struct region_geometry *geometry, uint64_t r
 	return region_start(geometry, region) + region_sectors(geometry, region);
 }
 
-/* Closes and puts the file in place; `r` is what went wrong before. */
-static int map_close(struct mapfile *map, int r, struct error *err)
+/* Completes the file and puts it in its place. */
+static int map_finish(struct mapfile *map, struct error *err)
 {
-	if (map->stream) {
-		if (!r)
-			map_flush(map);
-		if (ferror(map->stream) | fclose(map->stream) && !r)
-			r = map_failed(map, EIO, err);
-		if (!r && rename(map->temporary, map->path))
-			r = map_failed(map, errno, err);
-		if (r)
-			unlink(map->temporary);
+	int r = 0;
+
+	map_add(map, map->geometry->length, '?');
+	map_flush(map);
+	errno = 0;
+	if (fflush(map->stream) || ferror(map->stream) || fsync(fileno(map->stream)))
+		r = map_failed(map->path, errno ? errno : EIO, err);
+	if (!r && rename(map->temporary, map->path))
+		r = map_failed(map->path, errno, err);
+	if (!r) {
+		fclose(map->stream);
+		map->stream = NULL;
 	}
-	free(map->temporary);
 	return r;
 }
 
-int mapfile_write_log(const char *path, const struct bitmap *clean_bits,
-		      const struct region_geometry *geometry, struct error *err)
+int mapfile_write_log(struct mapfile *map, const struct bitmap *clean_bits, struct error *err)
 {
 	uint64_t first, last, from = 0;
-	struct mapfile map;
-	int r = map_open(&map, path, geometry, err);
 
-	while (!r && bitmap_next_run(clean_bits, true, from, &first, &last)) {
-		map_add(&map, region_start(geometry, first), '?');
-		map_add(&map, end_of_region(geometry, last), '+');
+	if (!map)
+		return 0;
+	while (bitmap_next_run(clean_bits, true, from, &first, &last)) {
+		map_add(map, region_start(map->geometry, first), '?');
+		map_add(map, end_of_region(map->geometry, last), '+');
 		from = last + 1;
 	}
-	if (!r)
-		map_add(&map, geometry->length, '?');
-	return map_close(&map, r, err);
+	return map_finish(map, err);
 }
 
 static char status_of(enum verdict verdict)
@@ -128,19 +204,16 @@ static char status_of(enum verdict verdict)
 	}
 }
 
-int mapfile_write_audit(const char *path, const struct audit_result *result,
-			const struct region_geometry *geometry, struct error *err)
+int mapfile_write_audit(struct mapfile *map, const struct audit_result *result,
+			struct error *err)
 {
-	struct mapfile map;
-	int r = map_open(&map, path, geometry, err);
-
-	for (size_t i = 0; !r && i < result->regions.nr; i++) {
+	if (!map)
+		return 0;
+	for (size_t i = 0; i < result->regions.nr; i++) {
 		const struct region_verdict_run *run = &result->regions.runs[i];
 
-		map_add(&map, region_start(geometry, run->first), '?');
-		map_add(&map, end_of_region(geometry, run->last), status_of(run->verdict));
+		map_add(map, region_start(map->geometry, run->first), '?');
+		map_add(map, end_of_region(map->geometry, run->last), status_of(run->verdict));
 	}
-	if (!r)
-		map_add(&map, geometry->length, '?');
-	return map_close(&map, r, err);
+	return map_finish(map, err);
 }

@@ -4,16 +4,26 @@
 
 #include "core/audit.h"
 #include "core/error.h"
+#include "io/discover.h"
 
 /*
  * ddrescue maps (ddrescue's manual, "Mapfile structure"), bytes from the
  * mirror's start: '+' verified (or clean, in show), '-' bogus or unverifiable,
- * '*' resync pending, '?' not compared (or not clean, in show). Written to a
- * temporary file beside `path` and renamed. 0 or -errno with an error.
+ * '*' resync pending, '?' not compared (or not clean, in show).
  */
-int mapfile_write_log(const char *path, const struct bitmap *clean_bits,
-		      const struct region_geometry *geometry, struct error *err);
-int mapfile_write_audit(const char *path, const struct audit_result *result,
-			const struct region_geometry *geometry, struct error *err);
+struct mapfile;
+
+/* Makes a temporary file beside `path`, before hours are spent on what goes into
+ * it. Refuses, as wrong usage, a path that is no regular file, or that is a leg,
+ * the log or the table of the mirror. NULL path: *map is NULL and 0. */
+int mapfile_create(struct mapfile **map, const char *path, const struct opened_mirror *opened,
+		   const struct mirror_operand *operand, struct error *err);
+/* Writes and renames it to its name. 0 or -errno with an error; nothing is left
+ * behind then. */
+int mapfile_write_log(struct mapfile *map, const struct bitmap *clean_bits, struct error *err);
+int mapfile_write_audit(struct mapfile *map, const struct audit_result *result,
+			struct error *err);
+/* Removes what was not written; frees. NULL is fine. */
+void mapfile_close(struct mapfile *map);
 
 #endif

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,8 +78,16 @@ static void show_json(const struct progress *progress, const struct audit_progre
 		at->looking_again ? "true" : "false", (now - progress->started_ns) / 1000000);
 }
 
+static unsigned int terminal_columns(void)
+{
+	struct winsize size;
+
+	return !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
+}
+
 static void draw_bar(struct progress *progress, const struct audit_progress *at, const char *state)
 {
+	unsigned int columns = terminal_columns();
 	unsigned int full = at->total_sectors ? (unsigned int)((double)at->done_sectors * BAR_CELLS /
 							       (double)at->total_sectors) : BAR_CELLS;
 	char bar[BAR_CELLS + 1];
@@ -86,7 +95,11 @@ static void draw_bar(struct progress *progress, const struct audit_progress *at,
 	memset(bar, ' ', BAR_CELLS);
 	memset(bar, '=', full < BAR_CELLS ? full : BAR_CELLS);
 	bar[BAR_CELLS] = '\0';
-	fprintf(stderr, "\r[%s] %s\033[K", bar, state);
+	/* Never a line that wraps: redrawing would scroll the screen. */
+	if (columns > BAR_CELLS + 40)
+		fprintf(stderr, "\r[%s] %.*s\033[K", bar, (int)(columns - BAR_CELLS - 4), state);
+	else
+		fprintf(stderr, "\r%.*s\033[K", (int)(columns ? columns - 1 : 0), state);
 	progress->drawn = true;
 }
 

@@ -381,8 +381,8 @@ static void say_where(struct paragraph *found, const struct audit_report *report
 	unsigned int evidence = evidence_collect(report->result, &report->session->opened.mirror,
 						 &report->session->log);
 
-	if (evidence & EVIDENCE_SCATTERED)
-		say(found, "All regions up to %" PRIu64 " are equal; the differing ones are scattered above. ",
+	if ((evidence & EVIDENCE_SCATTERED) && lies_of(report) > 1)
+		say(found, "All regions up to %" PRIu64 " are equal; the differing ones lie above. ",
 		    report->result->regions.runs[0].last);
 }
 

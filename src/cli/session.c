@@ -129,16 +129,21 @@ static bool is_told_better(const struct finding_list *list, enum finding_id id)
 	       has_finding(list, FINDING_LOG_SIGNATURE);
 }
 
-void session_warn(const struct session *session, const struct report_words *report)
+/* What a finding is about, for the line on stderr. */
+static const char *name_of_finding(const struct session *session, enum finding_id id)
 {
-	const char *name = session->opened.log ? session->opened.log->name :
-			   session->opened.mirror.name;
+	return session->opened.log && id <= FINDING_LOG_SIGNATURE ? session->opened.log->name :
+		session->opened.mirror.name;
+}
 
+void session_warn(const struct session *session, const struct report_words *report, size_t from)
+{
 	if (isatty(STDOUT_FILENO) && !report->quiet && !report->json)
 		return;
-	for (size_t i = 0; i < session->findings.nr; i++) {
+	for (size_t i = from; i < session->findings.nr; i++) {
 		const struct finding *finding = &session->findings.items[i];
 		const struct finding_row *row = finding_row(finding->id);
+		const char *name = name_of_finding(session, finding->id);
 
 		if (row->remedy && !is_told_better(&session->findings, finding->id))
 			fprintf(stderr, "mirrorctl: %s: %s%s%s%s; %s\n", name, row->text,

@@ -25,7 +25,9 @@ int session_open(struct session *session, const struct mirror_words *mirror,
 /* Tells on stderr, a line each, the findings that have a remedy, unless the report
  * shows them on the same terminal: a cron job that is --quiet, or reads JSON, must
  * not miss them. */
-void session_warn(const struct session *session, const struct report_words *report);
+/* `from`: the first finding not yet told. */
+void session_warn(const struct session *session, const struct report_words *report,
+		  size_t from);
 /* After a run that left requests on a hanging device nothing may be freed:
  * `hung` leaves it all to the kernel. */
 void session_close(struct session *session, bool hung);

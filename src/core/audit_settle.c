@@ -57,16 +57,17 @@ static enum verdict verdict_without_note(const struct audit *audit, bool clean)
 /* The last region from `first` on (<= last) with the same clean bit. */
 static uint64_t same_bit_until(const struct audit *audit, uint64_t first, uint64_t last, bool clean)
 {
-	const struct bitmap *bits = audit->input->clean_bits;
-	uint64_t next;
+	struct bitmap bits = *audit->input->clean_bits;
 
+	/* No look beyond `last`: a sample of an all-clean log would else scan the
+	 * whole rest for each of its regions. */
+	if (bits.nr_bits > last + 1)
+		bits.nr_bits = last + 1;
 	if (clean)
-		next = bitmap_next_clear(bits, first);
-	else
-		next = first < bits->nr_bits ? bitmap_next_set(bits, first) : bits->nr_bits;
-	if (!clean && next >= bits->nr_bits)
+		return bitmap_next_clear(&bits, first) - 1;
+	if (first >= bits.nr_bits || bitmap_next_set(&bits, first) == bits.nr_bits)
 		return last;
-	return next - 1 < last ? next - 1 : last;
+	return bitmap_next_set(&bits, first) - 1;
 }
 
 /* Gives regions first..last (all selected) their verdicts; *note is the index of

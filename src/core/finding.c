@@ -132,11 +132,12 @@ static const struct finding_row rows[FINDING_COUNT] = {
 		"the kernel believes the bits and never copies these regions", NULL },
 	[FINDING_UNVERIFIABLE] = {
 		"unverifiable", FINDING_CLASS_UNKNOWN,
-		"sectors could not be read: not equal, not different, unknown", NULL, NULL },
+		"sectors could not be read: not equal, not different, unknown", NULL,
+		"save what can be read with ddrescue, give what is missing, and audit again" },
 	[FINDING_CHANGED] = {
 		"mirror-changed", FINDING_CLASS_UNKNOWN,
 		"the mirror changed during the run: what was found since the last good look is withdrawn",
-		NULL, NULL },
+		NULL, "audit again when nothing changes it" },
 	[FINDING_UNFINISHED] = {
 		"unfinished", FINDING_CLASS_UNFINISHED,
 		"the run was ended before everything was compared", NULL, NULL },

@@ -177,7 +177,9 @@ void mirror_log_decode(struct mirror_log *log, void *bytes, uint64_t nr_bytes,
 		log->defects |= LOG_HEADER_TRUNCATED;
 	if (is_too_small(log, nr_bytes))
 		log->defects |= LOG_TOO_SMALL;
-	if (log->nr_regions >= MIRROR_LOG_PANIC_REGIONS)
+	/* Of a log alone only its own count tells, and 2^64-1 is none. */
+	if (log->nr_regions >= MIRROR_LOG_PANIC_REGIONS &&
+	    (log->geometry_known || log->header.nr_regions <= REGION_COUNT_MAX))
 		log->defects |= LOG_PANICS_KERNEL;
 	if (tail_is_set(bytes, nr_bytes, log->nr_regions))
 		log->defects |= LOG_TAIL_SET;

@@ -71,7 +71,7 @@ START_TEST(good_files)
 	static const char *const rate[] = { "--rate=10M" };
 	static const char *const two[] = { "--rate=10M", "--json" };
 	static const char *const spaced[] = { "--regions=1 2 3" };
-	static const char *const equals[] = { "--mapfile=a=b" };
+	static const char *const equals[] = { "--regions=a=b" };
 
 	expect_words("", 0, NULL);
 	expect_words("\n\n# nothing\n   # here\n", 0, NULL);
@@ -80,7 +80,7 @@ START_TEST(good_files)
 	expect_words("  rate\t=  10M  \n", 1, rate);
 	expect_words("# a comment\nrate = 10M\n\njson\n", 2, two);
 	expect_words("regions = 1 2 3\n", 1, spaced);
-	expect_words("mapfile = a=b\n", 1, equals);
+	expect_words("regions = a=b\n", 1, equals);
 	expect_words("rate = 10M\r\njson\r\n", 2, two);
 }
 END_TEST
@@ -132,6 +132,7 @@ START_TEST(never_from_a_file)
 	refuse("force-anything\n", 1, "force-anything must be typed");
 	refuse("json\nlog = /dev/vg/log\n", 2, "log names one mirror, and must be typed");
 	refuse("leg = /dev/sda\n", 1, "leg names one mirror");
+	refuse("mapfile = /dev/sda\n", 1, "mapfile names a file to write");
 }
 END_TEST
 
