@@ -149,9 +149,11 @@ def check_progress(schema, path):
         return ""
     with open(path) as stream:
         lines = stream.read().splitlines()
-    if not lines:
+    if not any(line.startswith("{") for line in lines):
         return "no progress was shown"
     for line in lines:
+        if not line.startswith("{"):    # a sentence for people
+            continue
         complaint = schema.complaint(json.loads(line), "progress_line")
         if complaint:
             return "progress: " + complaint
