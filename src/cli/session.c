@@ -24,6 +24,18 @@ static unsigned int chunks_for(unsigned int legs)
 	return chunks < CHUNKS_MIN ? CHUNKS_MIN : chunks;
 }
 
+/* Legs that are memory anyway (tmpfs): copying is all there is to do, threads do it
+ * best, and a few chunks stay in the processor's cache. */
+static bool legs_are_memory(const struct opened_mirror *opened)
+{
+	const char *why;
+
+	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++)
+		if (opened->legs[leg] && device_is_direct(opened->legs[leg], &why))
+			return false;
+	return opened->mirror.nr_legs > 0;
+}
+
 static int create_engine(struct session *session, const struct report_words *report,
 			 struct error *err)
 {
@@ -32,8 +44,13 @@ static int create_engine(struct session *session, const struct report_words *rep
 		.kind = report->engine, .depth = DEPTH, .buffer_bytes = BUFFER_BYTES,
 		.nr_buffers = chunks_for(legs) * (legs ? legs : 1),
 	};
-	int r = engine_create(&session->engine, &params, err);
+	int r;
 
+	if (report->engine == ENGINE_AUTO && legs_are_memory(&session->opened)) {
+		params.kind = ENGINE_THREADS;
+		params.nr_buffers = CHUNKS_MIN * legs;
+	}
+	r = engine_create(&session->engine, &params, err);
 	if (r)
 		return r;
 	session->engine->cancelled = signals_cancelled;
