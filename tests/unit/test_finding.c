@@ -187,6 +187,7 @@ END_TEST
 
 START_TEST(table_and_health)
 {
+	const struct finding *leg;
 	mirror.sync = MIRROR_SYNC_NOSYNC;
 	mirror.handle_errors = KNOWN_NO;
 	mirror.nr_legs = MIRROR_LEGS_MAX;
@@ -201,8 +202,9 @@ START_TEST(table_and_health)
 	ck_assert_ptr_nonnull(find(FINDING_NO_HANDLE_ERRORS));
 	ck_assert_ptr_nonnull(find(FINDING_HEALTH_LOG));
 	ck_assert_ptr_null(find(FINDING_TABLE_SYNC));
-	ck_assert_msg(strstr(find(FINDING_HEALTH_LEG)->detail, "leg 0: 'D'") != NULL, "%s",
-		      find(FINDING_HEALTH_LEG)->detail);
+	leg = find(FINDING_HEALTH_LEG);
+	ck_assert_ptr_nonnull(leg);
+	ck_assert_msg(strstr(leg->detail, "leg 0: 'D'") != NULL, "%s", leg->detail);
 	mirror.sync = MIRROR_SYNC_SYNC;
 	finding_add_mirror(&list, &mirror, NULL);
 	ck_assert_ptr_nonnull(find(FINDING_TABLE_SYNC));
