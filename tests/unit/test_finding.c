@@ -187,7 +187,7 @@ END_TEST
 
 START_TEST(table_and_health)
 {
-	const struct finding *leg;
+	const struct finding *health;
 	mirror.sync = MIRROR_SYNC_NOSYNC;
 	mirror.handle_errors = KNOWN_NO;
 	mirror.nr_legs = MIRROR_LEGS_MAX;
@@ -202,9 +202,9 @@ START_TEST(table_and_health)
 	ck_assert_ptr_nonnull(find(FINDING_NO_HANDLE_ERRORS));
 	ck_assert_ptr_nonnull(find(FINDING_HEALTH_LOG));
 	ck_assert_ptr_null(find(FINDING_TABLE_SYNC));
-	leg = find(FINDING_HEALTH_LEG);
-	ck_assert_ptr_nonnull(leg);
-	ck_assert_msg(strstr(leg->detail, "leg 0: 'D'") != NULL, "%s", leg->detail);
+	health = find(FINDING_HEALTH_LEG);
+	ck_assert_ptr_nonnull(health);
+	ck_assert_msg(strstr(health->detail, "leg 0: 'D'") != NULL, "%s", health->detail);
 	mirror.sync = MIRROR_SYNC_SYNC;
 	finding_add_mirror(&list, &mirror, NULL);
 	ck_assert_ptr_nonnull(find(FINDING_TABLE_SYNC));
