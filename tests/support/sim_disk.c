@@ -401,6 +401,17 @@ void sim_disk_power_cut(struct sim_disk *disk, uint64_t seed)
 	sim_disk_power_cut_subset(disk, survives_by_chance, &seed);
 }
 
+void sim_disk_peek_cut(const struct sim_disk *disk, uint64_t seed, void *data, size_t bytes)
+{
+	sim_disk_peek_durable(disk, 0, data, bytes);
+	for (unsigned int i = 0; i < disk->nr_versions; i++) {
+		const struct version *version = &disk->versions[i];
+
+		if ((random_next(&seed) & 1) && version->sector < bytes / SECTOR)
+			memcpy((uint8_t *)data + version->sector * SECTOR, version->data, SECTOR);
+	}
+}
+
 /* --- the engine ---------------------------------------------------------- */
 
 struct queued {

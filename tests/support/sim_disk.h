@@ -102,6 +102,9 @@ uint64_t sim_disk_unflushed_sector(const struct sim_disk *disk, unsigned int ver
  * was durable before, is what the disk holds from now on. Which survive is drawn
  * from the seed, or said by `survives`. */
 void sim_disk_power_cut(struct sim_disk *disk, uint64_t seed);
+/* The first `bytes` of what sim_disk_power_cut() with this seed would leave; the disk is
+ * not touched. For tests that look at many more cuts than they could clone disks for. */
+void sim_disk_peek_cut(const struct sim_disk *disk, uint64_t seed, void *data, size_t bytes);
 void sim_disk_power_cut_subset(struct sim_disk *disk,
 			       bool (*survives)(void *context, unsigned int version,
 						uint64_t sector),
