@@ -21,6 +21,7 @@ static Suite *(*const suites[])(void) = {
 	mirror_log_suite,
 	compare_suite,
 	audit_suite,
+	audit_file_suite,
 	audit_oracle_suite,
 	finding_suite,
 	picture_suite,

@@ -18,6 +18,7 @@ Suite *discover_suite(void);
 Suite *mirror_log_suite(void);
 Suite *compare_suite(void);
 Suite *audit_suite(void);
+Suite *audit_file_suite(void);
 Suite *audit_oracle_suite(void);
 Suite *finding_suite(void);
 Suite *picture_suite(void);
