@@ -37,6 +37,7 @@ static Suite *(*const suites[])(void) = {
 	journal_suite,
 	repair_suite,
 	repair_power_suite,
+	region_reading_suite,
 };
 
 int main(void)

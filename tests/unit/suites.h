@@ -34,5 +34,6 @@ Suite *identity_suite(void);
 Suite *journal_suite(void);
 Suite *repair_suite(void);
 Suite *repair_power_suite(void);
+Suite *region_reading_suite(void);
 
 #endif
