@@ -22,6 +22,9 @@ struct audit_input {
 	struct region_geometry geometry;
 	const struct bitmap *clean_bits;	/* as the log had them at the start */
 	const struct bitmap *selected;	/* regions to compare */
+	struct bitmap *lies;	/* NULL, or a set to which every region found to be
+				 * bogus_clean or suspect is added: unlike the lists
+				 * of the result it is never cut short */
 };
 
 struct audit_options {

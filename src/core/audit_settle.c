@@ -70,6 +70,13 @@ static uint64_t same_bit_until(const struct audit *audit, uint64_t first, uint64
 	return bitmap_next_set(&bits, first) - 1;
 }
 
+static int give_verdict(struct audit *audit, enum verdict verdict, uint64_t first, uint64_t last)
+{
+	if (audit->input->lies && (verdict == VERDICT_BOGUS_CLEAN || verdict == VERDICT_SUSPECT))
+		bitmap_set_run(audit->input->lies, first, last);
+	return region_verdicts_add(&audit->result->regions, verdict, first, last);
+}
+
 /* Gives regions first..last (all selected) their verdicts; *note is the index of
  * the first note not yet used. */
 static int settle_run(struct audit *audit, uint64_t first, uint64_t last, size_t *note)
@@ -93,7 +100,7 @@ static int settle_run(struct audit *audit, uint64_t first, uint64_t last, size_t
 			end = same_bit_until(audit, first, end, clean);
 			verdict = verdict_without_note(audit, clean);
 		}
-		r = region_verdicts_add(&audit->result->regions, verdict, first, end);
+		r = give_verdict(audit, verdict, first, end);
 		first = end + 1;
 	}
 	return r;
@@ -145,8 +152,7 @@ static int settle_cut_region(struct audit *audit)
 	if (verdict == VERDICT_NOT_COMPARED || verdict == VERDICT_BUSY ||
 	    verdict == VERDICT_TRANSIENT)
 		return 0;
-	return region_verdicts_add(&audit->result->regions, verdict,
-				   audit->notes[0].region, audit->notes[0].region);
+	return give_verdict(audit, verdict, audit->notes[0].region, audit->notes[0].region);
 }
 
 /* All that was found so far was found on the mirror that was opened. */

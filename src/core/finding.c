@@ -157,6 +157,7 @@ void finding_add(struct finding_list *list, enum finding_id id, const char *deta
 		return;
 	finding = &list->items[list->nr++];
 	finding->id = id;
+	finding->repaired = false;
 	va_start(args, detail);
 	vsnprintf(finding->detail, sizeof(finding->detail), detail, args);
 	va_end(args);
@@ -172,8 +173,16 @@ int finding_exit_status(const struct finding_list *list)
 	int status = 0;
 
 	for (size_t i = 0; i < list->nr; i++)
-		status |= status_of_class[rows[list->items[i].id].class];
+		if (!list->items[i].repaired)
+			status |= status_of_class[rows[list->items[i].id].class];
 	return status;
+}
+
+void finding_mark_repaired(struct finding_list *list, enum finding_id id)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (list->items[i].id == id)
+			list->items[i].repaired = true;
 }
 
 /* The region size that would make the mirror's length match the header's count,

@@ -2,6 +2,7 @@
 #ifndef CORE_FINDING_H
 #define CORE_FINDING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/mirror.h"
@@ -72,6 +73,7 @@ const struct finding_row *finding_row(enum finding_id id);
 struct finding {
 	enum finding_id id;
 	char detail[200];	/* figures and names of this case; may be empty */
+	bool repaired;		/* by this run: the exit status does not count it */
 };
 
 #define FINDINGS_MAX 64u
@@ -86,6 +88,9 @@ struct finding_list {
  * id appears a bounded number of times (per leg at most). */
 void finding_add(struct finding_list *list, enum finding_id id, const char *detail, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Marks all findings with this id. */
+void finding_mark_repaired(struct finding_list *list, enum finding_id id);
 
 /* The exit status that the findings add up to (fsck(8)'s bits). */
 int finding_exit_status(const struct finding_list *list);

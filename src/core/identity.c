@@ -284,7 +284,7 @@ static bool names_match(const struct identity *a, const struct identity *b, char
 			size_t room)
 {
 	bool weak = !strcmp(a->kind, "weak");
-	bool common = a->id[0] != '\0';
+	bool common = !strcmp(a->kind, b->kind) && a->id[0];	/* and they are alike */
 
 	for (unsigned int i = 0; i < a->nr_legs; i++) {
 		if (!a->leg[i][0] || !b->leg[i][0])
@@ -312,6 +312,18 @@ static bool names_match(const struct identity *a, const struct identity *b, char
 	return common;
 }
 
+/* A mirror that was active is still the same when its legs and its log are named one
+ * by one. Contents are not compared with names. */
+static bool kinds_match(const struct identity *a, const struct identity *b)
+{
+	return !strcmp(a->kind, b->kind) || (strcmp(a->kind, "weak") && strcmp(b->kind, "weak"));
+}
+
+static bool ids_match(const struct identity *a, const struct identity *b)
+{
+	return strcmp(a->kind, b->kind) || !strcmp(a->id, b->id);
+}
+
 bool identity_matches(const struct identity *a, const struct identity *b,
 		      char *why, size_t room)
 {
@@ -324,10 +336,10 @@ bool identity_matches(const struct identity *a, const struct identity *b,
 	else if (a->nr_legs != b->nr_legs)
 		snprintf(why, room, "there are %u legs on one side and %u on the other",
 			 a->nr_legs, b->nr_legs);
-	else if (strcmp(a->kind, b->kind))
+	else if (!kinds_match(a, b))
 		snprintf(why, room, "one is known as a %s mirror, the other as a %s one",
 			 a->kind, b->kind);
-	else if (strcmp(a->id, b->id))
+	else if (!ids_match(a, b))
 		snprintf(why, room, "one is %s, the other %s", a->id[0] ? a->id : "nameless",
 			 b->id[0] ? b->id : "nameless");
 	else

@@ -35,8 +35,9 @@ int identity_to_json(char **json, const struct identity *identity);
 int identity_from_json(struct identity *identity, const char *json, struct error *err);
 
 /* Is it the same mirror? A missing leg on either side matches anything, but an id
- * or one leg must be known to both. false: `why` names the first difference in
- * words. */
+ * or one leg must be known to both. Kinds "dm" and "block" are the same mirror active
+ * and inactive: their legs and logs are compared, not the id. false: `why` names the
+ * first difference in words. */
 bool identity_matches(const struct identity *a, const struct identity *b,
 		      char *why, size_t room);
 

@@ -400,8 +400,10 @@ static int64_t source_read(const struct journal_reader *reader, uint64_t offset,
 		return r;
 	if (r >= 0 || r < -4095)
 		r = -EIO;
-	return error_operation(err, (int)-r, "%s: cannot read at byte %" PRIu64 ": %s",
-			       name_of(reader), offset, error_reason((int)r));
+	error_operation(err, (int)-r, "%s: cannot read at byte %" PRIu64 ": %s", name_of(reader),
+			offset, error_reason((int)r));
+	/* A medium error must never pass for a file that was cut short. */
+	return r == -ENODATA || r == -EBADMSG ? -EIO : r;
 }
 
 struct head {

@@ -3,14 +3,10 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WORD_BITS 64u
-/* One read of a leg: a request's length has 32 bits. */
-#define READ_SECTORS_MAX (UINT64_C(1) << 21)
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -82,6 +78,16 @@ static uint64_t sectors_to_recopy(const struct repair_plan *plan,
 	return sectors;
 }
 
+static bool is_large(const struct repair_plan *plan, const struct mirror_log *log,
+		     const struct region_geometry *geometry)
+{
+	if (plan->recopy_sectors > REPAIR_LARGE_SECTORS)
+		return true;
+	return plan->nr_clear * 10 > log->clean &&
+	       (plan->nr_clear * 10 > geometry->nr_regions ||
+		plan->recopy_sectors > REPAIR_TRIFLE_SECTORS);
+}
+
 int repair_plan_make(struct repair_plan *plan, const struct mirror_log *log,
 		     const struct region_geometry *geometry, const struct bitmap *wanted,
 		     uint32_t block_sectors)
@@ -96,8 +102,7 @@ int repair_plan_make(struct repair_plan *plan, const struct mirror_log *log,
 	choose_bits(&plan->clear, wanted, &log->clean_bits);
 	plan->nr_clear = bitmap_count(&plan->clear);
 	plan->recopy_sectors = sectors_to_recopy(plan, geometry);
-	plan->large = plan->nr_clear * 10 > log->clean ||
-		      plan->recopy_sectors > REPAIR_LARGE_SECTORS;
+	plan->large = is_large(plan, log, geometry);
 	r = list_blocks(plan);
 	if (r)
 		repair_plan_free(plan);
@@ -153,65 +158,4 @@ void repair_undo_edit(void *area, const void *before, uint64_t nr_bytes,
 	for (uint64_t region = bitmap_next_set(back, 0); region < nr_bits;
 	     region = bitmap_next_set(back, region + 1))
 		bits[region / 8] |= old[region / 8] & (1u << region % 8);
-}
-
-/* --- what the legs hold -------------------------------------------------- */
-
-/* Sectors [start, end) of one leg, in reads that are whole blocks of it. */
-static int leg_digest(unsigned char *digest, struct block_engine *engine,
-		      struct block_device *leg, unsigned int number, uint64_t start, uint64_t end,
-		      unsigned char *buffer, size_t buffer_bytes, struct error *err)
-{
-	uint64_t block = leg->block_sectors ? leg->block_sectors : 1;
-	uint64_t span = min_u64(buffer_bytes / SECTOR_BYTES, READ_SECTORS_MAX) / block * block;
-	uint64_t first, last, stop;
-	struct sha256_ctx sha;
-	int r;
-
-	if (!span)
-		return error_operation(err, EINVAL, "leg %u (%s): the buffer is smaller than a "
-				       "block of it", number, leg->name);
-	sha256_init(&sha);
-	for (uint64_t at = start; at < end; at = stop) {
-		first = at / block * block;
-		last = min_u64((end + block - 1) / block * block, first + span);
-		stop = min_u64(last, end);
-		r = block_read(engine, leg, first, (uint32_t)(last - first), buffer);
-		if (r)
-			return error_operation(err, -r, "leg %u (%s): cannot read sectors %" PRIu64
-					       "-%" PRIu64 ": %s", number, leg->name, first,
-					       last - 1, error_reason(r));
-		sha256_update(&sha, (size_t)(stop - at) * SECTOR_BYTES,
-			      buffer + (at - first) * SECTOR_BYTES);
-	}
-	sha256_digest(&sha, JOURNAL_DIGEST_BYTES, digest);
-	return 0;
-}
-
-int repair_region_digest(struct journal_region *digest, struct block_engine *engine,
-			 struct block_device *const legs[], unsigned int nr_legs,
-			 const struct region_geometry *geometry, uint64_t region,
-			 void *buffer, size_t buffer_bytes, struct error *err)
-{
-	uint64_t start, end;
-	int r = 0;
-
-	memset(digest, 0, sizeof(*digest));
-	if (region >= geometry->nr_regions || nr_legs > MIRROR_LEGS_MAX)
-		return error_operation(err, EINVAL, "there is no region %" PRIu64
-				       " in this mirror: it has %" PRIu64, region,
-				       geometry->nr_regions);
-	start = region_start(geometry, region);
-	end = start + region_sectors(geometry, region);
-	for (unsigned int i = 0; i < nr_legs && !r; i++)
-		if (legs[i])
-			r = leg_digest(digest->digest[i], engine, legs[i], i, start, end,
-				       buffer, buffer_bytes, err);
-	if (r) {
-		memset(digest, 0, sizeof(*digest));
-		return r;
-	}
-	digest->region = region;
-	digest->nr_legs = nr_legs;
-	return 0;
 }

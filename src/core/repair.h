@@ -3,7 +3,6 @@
 #define CORE_REPAIR_H
 
 #include "core/block.h"
-#include "core/journal.h"
 #include "core/mirror_log.h"
 #include "core/region_list.h"
 
@@ -26,11 +25,15 @@ struct repair_plan {
 	size_t nr_blocks;
 	uint32_t block_sectors;
 	uint64_t recopy_sectors;	/* of each target leg at the next activation */
-	bool large;			/* more than a tenth of the clean bits, or more
-					 * than 10 GiB: needs --force-large */
+	bool large;			/* more than 10 GiB, or more than a tenth of the
+					 * clean bits, unless that is a trifle: needs
+					 * --force-large */
 };
 
 #define REPAIR_LARGE_SECTORS (UINT64_C(10) << 21)	/* 10 GiB */
+/* A tenth of the few clean bits of a sync that had only begun proves no mistake as
+ * long as it is also less than this, and less than a tenth of the mirror. */
+#define REPAIR_TRIFLE_SECTORS (UINT64_C(64) << 11)	/* 64 MiB */
 
 /* `wanted`: regions whose bit should go (bogus ones). Those that are not clean in
  * the log (or that the kernel would not believe anyway) are left out. Freed with
@@ -85,14 +88,5 @@ void repair_undo_edit(void *area, const void *before, uint64_t nr_bytes,
 int repair_undo_apply(struct block_engine *engine, struct block_device *log,
 		      const void *now, const void *target, uint64_t nr_bytes,
 		      enum repair_step *step, struct error *err);
-
-/* SHA-256 of every leg's contents of one region. legs[i] NULL: missing, digest of
- * zeros. -errno with an error that names leg and sector when one cannot be read.
- * `buffer` has buffer_bytes, 4096-aligned, and holds a block of every leg; after
- * -ECANCELED a read may still be on its way into it. */
-int repair_region_digest(struct journal_region *digest, struct block_engine *engine,
-			 struct block_device *const legs[], unsigned int nr_legs,
-			 const struct region_geometry *geometry, uint64_t region,
-			 void *buffer, size_t buffer_bytes, struct error *err);
 
 #endif

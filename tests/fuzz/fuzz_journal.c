@@ -2,15 +2,18 @@
 /*
  * The journal reader: as the bytes are, and with every checksum made right first,
  * so that what lies behind the checksums is reached too. What it accepts must come
- * out of the writer again, byte for byte.
+ * out of the writer again, byte for byte; and what an undo accepts of it must only
+ * ever put back bits.
  */
 #include <endian.h>
+#include <errno.h>
 #include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/journal.h"
 #include "core/mirror_log.h"
+#include "core/undo.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -107,6 +110,56 @@ static void read_and_write(const uint8_t *data, size_t size)
 	journal_reader_free(&reader);
 }
 
+#define AREA_MAX 65536u	/* larger logs are slow, and no other */
+
+/* The log as the journal says it was, or as the planned bits leave it. */
+static void examine(const struct undo_journal *undo, bool cleared)
+{
+	static _Alignas(8) uint8_t now[AREA_MAX];
+	uint64_t nr_bytes = undo->log_state.area_bytes;
+	enum undo_answer answer;
+	struct bitmap bits;
+	void *before;
+
+	if (nr_bytes > AREA_MAX)
+		return;
+	memset(now, 0, nr_bytes);
+	for (size_t i = 0; i < undo->nr_blocks; i++)
+		memcpy(now + undo->blocks[i].sector * SECTOR_BYTES, undo->blocks[i].old,
+		       undo->blocks[i].sectors * SECTOR_BYTES);
+	bitmap_borrow(&bits, now + MIRROR_LOG_BITS_OFFSET, undo->planned.nr_bits);
+	for (uint64_t r = bitmap_next_set(&undo->planned, 0); r < undo->planned.nr_bits;
+	     r = bitmap_next_set(&undo->planned, r + 1)) {
+		require(bitmap_test(&bits, r));
+		if (cleared)
+			bitmap_clear(&bits, r);
+	}
+	require(!undo_examine(&answer, &before, undo, now, nr_bytes, NULL));
+	require((before != NULL) == (answer == UNDO_POSSIBLE));
+	require(!before || (cleared && !memcmp(now, before, MIRROR_LOG_BITS_OFFSET)));
+	free(before);
+}
+
+static void read_for_undo(const uint8_t *data, size_t size)
+{
+	struct input input = { .data = data, .size = size };
+	struct journal_source source = { .read_at = input_read, .context = &input };
+	struct error err = { .kind = ERROR_NONE };
+	struct undo_journal undo;
+	uint64_t cut_at;
+	int r = undo_journal_read(&undo, &source, &cut_at, &err);
+
+	require((r == 0) == (err.kind == ERROR_NONE));
+	require(r == -ENODATA || undo.committed == !r);
+	if (!r) {
+		require(cut_at <= size && undo.planned.nr_bits <= undo.log_state.nr_regions);
+		require(bitmap_count(&undo.cleared) <= bitmap_count(&undo.planned));
+		examine(&undo, false);
+		examine(&undo, true);
+	}
+	undo_journal_free(&undo);
+}
+
 /* Makes checks, digests, sequence numbers and lengths right, from record to record
  * as far as there are any. */
 static void seal(uint8_t *data, size_t size)
@@ -154,10 +207,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!copy)
 		return 0;
 	read_and_write(data, size);
+	read_for_undo(data, size);
 	if (size)
 		memcpy(copy, data, size);
 	seal(copy, size);
 	read_and_write(copy, size);
+	read_for_undo(copy, size);
 	free(copy);
 	return 0;
 }

@@ -285,7 +285,7 @@ START_TEST(matches)
 	b.nr_legs = 2;
 	differ(&a, &b, "3 legs");
 	b = sample();
-	strcpy(b.kind, "block");
+	strcpy(b.kind, "weak");
 	differ(&a, &b, "dm mirror");
 	b = sample();
 	strcpy(b.id, "LVM-other");
@@ -304,6 +304,31 @@ START_TEST(matches)
 	differ(&a, &b, "the log is");
 	b.log[0] = '\0';
 	differ(&a, &b, "nameless");
+}
+END_TEST
+
+/* Deactivated: the id is gone, the legs and the log are still what they were. */
+START_TEST(matches_inactive)
+{
+	struct identity active = sample(), b = sample();
+	char why[512];
+
+	strcpy(b.kind, "block");
+	b.id[0] = '\0';
+	ck_assert(identity_matches(&active, &b, why, sizeof(why)));
+	ck_assert(identity_matches(&b, &active, why, sizeof(why)));
+	strcpy(b.leg[0], "LVM-other");
+	differ(&active, &b, "leg 0 is");
+	b.leg[0][0] = '\0';
+	ck_assert(identity_matches(&active, &b, why, sizeof(why)));
+	strcpy(b.log, "LVM-otherlog");
+	differ(&active, &b, "the log is");
+	/* An id that only one side can have is no common ground. */
+	b = active;
+	strcpy(b.kind, "block");
+	for (unsigned int i = 0; i < b.nr_legs; i++)
+		b.leg[i][0] = '\0';
+	differ(&active, &b, "no leg is known to both");
 }
 END_TEST
 
@@ -343,6 +368,7 @@ Suite *identity_suite(void)
 	tcase_add_test(tests, unknown_keys);
 	tcase_add_test(tests, mutated);
 	tcase_add_test(tests, matches);
+	tcase_add_test(tests, matches_inactive);
 	tcase_add_test(tests, matches_weak);
 	suite_add_tcase(suite, tests);
 	return suite;

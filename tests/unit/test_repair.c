@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,8 +189,16 @@ START_TEST(plan_large)
 	ck_assert(!world.plan.large);
 	plan_of_clean(1000, 101, 8);
 	ck_assert(world.plan.large);
-	plan_of_clean(999, 100, 8);
+	plan_of_clean(999, 100, 8);		/* a trifle */
+	ck_assert(!world.plan.large);
+	plan_of_clean(999, 101, 8);
 	ck_assert(world.plan.large);
+	plan_of_clean(999, 100, 1024);		/* 50 MiB … */
+	ck_assert(!world.plan.large);
+	plan_of_clean(999, 100, 2048);		/* … and 100 */
+	ck_assert(world.plan.large);
+	plan_of_clean(1000, 100, 2048);
+	ck_assert(!world.plan.large);
 	plan_of_clean(1000, 10, UINT64_C(1) << 21);	/* 10 GiB */
 	ck_assert_uint_eq(world.plan.recopy_sectors, REPAIR_LARGE_SECTORS);
 	ck_assert(!world.plan.large);
@@ -676,100 +683,6 @@ START_TEST(undo_refused)
 }
 END_TEST
 
-/* --- digests of regions -------------------------------------------------- */
-
-struct legs {
-	struct sim_disk *disks[3];
-	struct block_device *devices[3];
-	unsigned char *contents[3];
-	struct region_geometry geometry;
-	struct block_engine *engine;
-};
-
-#define LEG_SECTORS 1000u
-
-static void legs_make(struct legs *legs, uint64_t region_size)
-{
-	static const uint32_t blocks[] = { 1, 8, 2 };
-	uint64_t seed = 99;
-
-	ck_assert_int_eq(region_geometry_init(&legs->geometry, LEG_SECTORS - 3, region_size, NULL), 0);
-	legs->engine = sim_engine_create(4, 2, 8192, 0);
-	for (unsigned int i = 0; i < 3; i++) {
-		legs->contents[i] = malloc(LEG_SECTORS * SECTOR_BYTES);
-		for (uint64_t b = 0; b < LEG_SECTORS * SECTOR_BYTES; b++)
-			legs->contents[i][b] = (unsigned char)world_random(&seed);
-		legs->disks[i] = sim_disk_create("leg", LEG_SECTORS * SECTOR_BYTES, blocks[i]);
-		sim_disk_poke(legs->disks[i], 0, legs->contents[i], LEG_SECTORS * SECTOR_BYTES);
-		legs->devices[i] = sim_disk_device(legs->disks[i]);
-	}
-}
-
-static void legs_free(struct legs *legs)
-{
-	block_engine_destroy(legs->engine);
-	for (unsigned int i = 0; i < 3; i++) {
-		sim_disk_destroy(legs->disks[i]);
-		free(legs->contents[i]);
-	}
-}
-
-START_TEST(region_digests)
-{
-	static const unsigned char zeros[JOURNAL_DIGEST_BYTES];
-	struct journal_region digest;
-	struct error err = { .kind = ERROR_NONE };
-	struct legs legs;
-
-	legs_make(&legs, UINT64_C(2) << _i);
-	legs.devices[1] = _i % 2 ? NULL : legs.devices[1];
-	for (uint64_t r = 0; r < legs.geometry.nr_regions; r++) {
-		ck_assert_msg(!repair_region_digest(&digest, legs.engine, legs.devices, 3,
-						    &legs.geometry, r, block_buffer(legs.engine, 0),
-						    4096 + 4096 * (r % 2), &err), "%s", err.text);
-		ck_assert_uint_eq(digest.region, r);
-		ck_assert_uint_eq(digest.nr_legs, 3);
-		for (unsigned int i = 0; i < 3; i++) {
-			unsigned char expected[JOURNAL_DIGEST_BYTES];
-
-			journal_digest(expected, legs.contents[i] +
-				       region_start(&legs.geometry, r) * SECTOR_BYTES,
-				       region_sectors(&legs.geometry, r) * SECTOR_BYTES);
-			ck_assert(!memcmp(digest.digest[i], legs.devices[i] ? expected : zeros, 32));
-		}
-	}
-	legs_free(&legs);
-}
-END_TEST
-
-START_TEST(region_digest_errors)
-{
-	struct sim_fault fault = { .op = BLOCK_READ, .first = 130, .sectors = 1, .result = -EIO };
-	struct error err = { .kind = ERROR_NONE };
-	struct journal_region digest;
-	struct legs legs;
-	void *buffer;
-
-	legs_make(&legs, 64);
-	buffer = block_buffer(legs.engine, 0);
-	sim_disk_fail(legs.disks[2], &fault);
-	ck_assert_int_eq(repair_region_digest(&digest, legs.engine, legs.devices, 3,
-					      &legs.geometry, 2, buffer, 4096, &err), -EIO);
-	ck_assert_ptr_nonnull(strstr(err.text, "leg 2"));
-	ck_assert_ptr_nonnull(strstr(err.text, "sectors 128-135"));
-	ck_assert_uint_eq(digest.nr_legs, 0);
-	err.kind = ERROR_NONE;
-	ck_assert_int_eq(repair_region_digest(&digest, legs.engine, legs.devices, 3,
-					      &legs.geometry, legs.geometry.nr_regions, buffer,
-					      4096, &err), -EINVAL);
-	err.kind = ERROR_NONE;
-	ck_assert_int_eq(repair_region_digest(&digest, legs.engine, legs.devices, 3,
-					      &legs.geometry, 0, buffer, 2048, &err), -EINVAL);
-	ck_assert_ptr_nonnull(strstr(err.text, "leg 1 (leg): the buffer is smaller"));
-	legs_free(&legs);
-}
-END_TEST
-
 Suite *repair_suite(void)
 {
 	Suite *suite = suite_create("repair");
@@ -798,11 +711,6 @@ Suite *repair_suite(void)
 	tcase_add_test(tests, undo_mixed_sector);
 	tcase_add_loop_test(tests, undo_bit_by_bit, 0, 2);
 	tcase_add_test(tests, undo_refused);
-	suite_add_tcase(suite, tests);
-
-	tests = tcase_create("digests");
-	tcase_add_loop_test(tests, region_digests, 0, 8);
-	tcase_add_test(tests, region_digest_errors);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
