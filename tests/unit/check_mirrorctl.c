@@ -38,6 +38,7 @@ static Suite *(*const suites[])(void) = {
 	repair_suite,
 	repair_power_suite,
 	region_reading_suite,
+	repair_record_suite,
 };
 
 int main(void)

@@ -35,5 +35,6 @@ Suite *journal_suite(void);
 Suite *repair_suite(void);
 Suite *repair_power_suite(void);
 Suite *region_reading_suite(void);
+Suite *repair_record_suite(void);
 
 #endif
