@@ -39,6 +39,8 @@ static Suite *(*const suites[])(void) = {
 	repair_power_suite,
 	region_reading_suite,
 	repair_record_suite,
+	undo_suite,
+	undo_journal_suite,
 };
 
 int main(void)

@@ -36,5 +36,7 @@ Suite *repair_suite(void);
 Suite *repair_power_suite(void);
 Suite *region_reading_suite(void);
 Suite *repair_record_suite(void);
+Suite *undo_suite(void);
+Suite *undo_journal_suite(void);
 
 #endif
