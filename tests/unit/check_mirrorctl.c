@@ -35,6 +35,7 @@ static Suite *(*const suites[])(void) = {
 	config_suite,
 	identity_suite,
 	journal_suite,
+	extract_suite,
 	repair_suite,
 	repair_power_suite,
 	region_reading_suite,

@@ -33,6 +33,7 @@ Suite *config_suite(void);
 Suite *identity_suite(void);
 Suite *journal_suite(void);
 Suite *repair_suite(void);
+Suite *extract_suite(void);
 Suite *repair_power_suite(void);
 Suite *region_reading_suite(void);
 Suite *repair_record_suite(void);
