@@ -42,6 +42,7 @@ static Suite *(*const suites[])(void) = {
 	repair_record_suite,
 	undo_suite,
 	undo_journal_suite,
+	suspend_rules_suite,
 };
 
 int main(void)

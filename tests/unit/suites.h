@@ -39,5 +39,6 @@ Suite *region_reading_suite(void);
 Suite *repair_record_suite(void);
 Suite *undo_suite(void);
 Suite *undo_journal_suite(void);
+Suite *suspend_rules_suite(void);
 
 #endif
