@@ -10,6 +10,7 @@
 static Suite *(*const suites[])(void) = {
 	region_suite,
 	bitmap_suite,
+	region_engine_suite,
 	region_list_suite,
 	size_suite,
 	sampling_suite,

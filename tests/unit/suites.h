@@ -7,6 +7,7 @@
 /* One suite a module; check_mirrorctl.c runs them all. */
 Suite *region_suite(void);
 Suite *bitmap_suite(void);
+Suite *region_engine_suite(void);
 Suite *region_list_suite(void);
 Suite *size_suite(void);
 Suite *sampling_suite(void);
