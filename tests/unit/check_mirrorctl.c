@@ -44,6 +44,8 @@ static Suite *(*const suites[])(void) = {
 	undo_suite,
 	undo_journal_suite,
 	suspend_rules_suite,
+	resync_suite,
+	resync_power_suite,
 };
 
 int main(void)

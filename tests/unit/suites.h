@@ -41,5 +41,7 @@ Suite *repair_record_suite(void);
 Suite *undo_suite(void);
 Suite *undo_journal_suite(void);
 Suite *suspend_rules_suite(void);
+Suite *resync_suite(void);
+Suite *resync_power_suite(void);
 
 #endif
