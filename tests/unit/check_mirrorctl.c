@@ -46,6 +46,7 @@ static Suite *(*const suites[])(void) = {
 	suspend_rules_suite,
 	resync_suite,
 	resync_power_suite,
+	salvage_suite,
 };
 
 int main(void)

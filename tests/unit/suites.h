@@ -43,5 +43,6 @@ Suite *undo_journal_suite(void);
 Suite *suspend_rules_suite(void);
 Suite *resync_suite(void);
 Suite *resync_power_suite(void);
+Suite *salvage_suite(void);
 
 #endif
