@@ -45,6 +45,7 @@ static Suite *(*const suites[])(void) = {
 	undo_journal_suite,
 	suspend_rules_suite,
 	resync_suite,
+	resync_plan_suite,
 	resync_power_suite,
 	salvage_suite,
 };

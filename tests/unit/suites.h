@@ -42,6 +42,7 @@ Suite *undo_suite(void);
 Suite *undo_journal_suite(void);
 Suite *suspend_rules_suite(void);
 Suite *resync_suite(void);
+Suite *resync_plan_suite(void);
 Suite *resync_power_suite(void);
 Suite *salvage_suite(void);
 
