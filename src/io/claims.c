@@ -9,17 +9,11 @@
 
 #include "io/dm.h"
 
-/* A range met while walking the stack. */
-struct item {
-	struct claim_range range;
-	bool exact;		/* reached over sector-for-sector edges only */
-};
-
 struct walk {
 	const struct stack *stack;
 	struct claims *claims;
 	dev_t self;
-	struct item *items;
+	struct claim_item *items;
 	size_t nr_items;
 	size_t nr_down;		/* the operands and what lies under them */
 };
@@ -97,9 +91,8 @@ static bool ranges_meet(uint64_t a_first, uint64_t a_sectors, uint64_t b_first,
 	return true;
 }
 
-/* Where the item is seen on the other side of an edge. */
-static bool item_cross(struct item *to, const struct item *from, const struct stack_edge *edge,
-		       bool up)
+bool claim_item_cross(struct claim_item *to, const struct claim_item *from,
+		      const struct stack_edge *edge, bool up)
 {
 	struct stack_node near = up ? edge->lower : edge->upper;
 	uint64_t near_first = up ? edge->lower_first : edge->upper_first;
@@ -124,7 +117,7 @@ static bool item_cross(struct item *to, const struct item *from, const struct st
 	return true;
 }
 
-static bool item_within(const struct item *inner, const struct item *outer)
+bool claim_item_within(const struct claim_item *inner, const struct claim_item *outer)
 {
 	const struct claim_range *in = &inner->range, *out = &outer->range;
 
@@ -133,13 +126,22 @@ static bool item_within(const struct item *inner, const struct item *outer)
 	       end_of(in->first, in->sectors) <= end_of(out->first, out->sectors);
 }
 
-static int item_add(struct walk *walk, const struct item *item)
+bool claim_items_meet(const struct claim_item *a, const struct claim_item *b)
 {
-	struct item *items;
+	uint64_t first, sectors;
+
+	return stack_node_equal(a->range.node, b->range.node) &&
+	       ranges_meet(a->range.first, a->range.sectors, b->range.first, b->range.sectors,
+			   &first, &sectors);
+}
+
+static int item_add(struct walk *walk, const struct claim_item *item)
+{
+	struct claim_item *items;
 	size_t i;
 
 	for (i = 0; i < walk->nr_items; i++)
-		if (item_within(item, &walk->items[i]))
+		if (claim_item_within(item, &walk->items[i]))
 			return 0;
 	items = reallocarray(walk->items, walk->nr_items + 1, sizeof(*items));
 	if (!items)
@@ -151,7 +153,7 @@ static int item_add(struct walk *walk, const struct item *item)
 
 /* A dm device under an operand may get another table: then other sectors are
  * read from there on. */
-static int edge_claim_under(struct walk *walk, const struct item *to,
+static int edge_claim_under(struct walk *walk, const struct claim_item *to,
 			    const struct stack_edge *edge)
 {
 	struct claim claim = {
@@ -177,9 +179,10 @@ static int walk_down(struct walk *walk)
 	for (i = 0; i < walk->nr_items; i++) {
 		for (e = 0; e < walk->stack->nr_edges && !ret; e++) {
 			const struct stack_edge *edge = &walk->stack->edges[e];
-			struct item from = walk->items[i], to;
+			struct claim_item from = walk->items[i], to;
 
-			if (edge->kind == STACK_HOLDER || !item_cross(&to, &from, edge, false))
+			if (edge->kind == STACK_HOLDER ||
+			    !claim_item_cross(&to, &from, edge, false))
 				continue;
 			ret = edge_claim_under(walk, &to, edge);
 			if (!ret && !edge->inactive)
@@ -202,7 +205,7 @@ static bool is_below(const struct walk *walk, unsigned int operand, struct stack
 	return false;
 }
 
-static int edge_claim(struct walk *walk, const struct item *item,
+static int edge_claim(struct walk *walk, const struct claim_item *item,
 		      const struct stack_edge *edge)
 {
 	struct claim claim = {
@@ -212,8 +215,10 @@ static int edge_claim(struct walk *walk, const struct item *item,
 		.holder = edge->upper.dev,
 	};
 
-	if (edge->kind == STACK_PARTITION || edge->kind == STACK_LOOP)
+	if (edge->kind == STACK_PARTITION)
 		return 0;
+	if (edge->kind == STACK_LOOP)
+		claim.kind = CLAIM_LOOP;
 	if (edge->kind == STACK_MAPPED)
 		claim.kind = !strcmp(edge->type, "mirror") && !edge->inactive ?
 			     CLAIM_MIRROR : CLAIM_MAPPED;
@@ -231,10 +236,10 @@ static int walk_up(struct walk *walk)
 	for (i = 0; i < walk->nr_items; i++) {
 		for (e = 0; e < walk->stack->nr_edges && !ret; e++) {
 			const struct stack_edge *edge = &walk->stack->edges[e];
-			struct item from = walk->items[i], to;
+			struct claim_item from = walk->items[i], to;
 
 			if ((walk->self && edge->upper.dev == walk->self) ||
-			    !item_cross(&to, &from, edge, true) ||
+			    !claim_item_cross(&to, &from, edge, true) ||
 			    is_below(walk, from.range.operand, edge->upper))
 				continue;
 			ret = edge_claim(walk, &from, edge);
@@ -297,24 +302,21 @@ static int claim_uses(struct walk *walk)
 /* Two operands that come to the same sectors further down. */
 static int claim_overlaps(struct walk *walk)
 {
-	uint64_t first, sectors;
 	size_t i, j;
 	int ret = 0;
 
 	for (i = 0; i < walk->nr_down; i++) {
-		const struct item *a = &walk->items[i];
+		const struct claim_item *a = &walk->items[i];
 
 		for (j = i + 1; j < walk->nr_down && !ret; j++) {
-			const struct item *b = &walk->items[j];
+			const struct claim_item *b = &walk->items[j];
 			struct claim claim = { .kind = CLAIM_OVERLAP };
 
 			claim.operand = a->range.operand < b->range.operand ?
 					a->range.operand : b->range.operand;
 			claim.other = a->range.operand ^ b->range.operand ^ claim.operand;
 			if (a->exact && b->exact && claim.operand != claim.other &&
-			    stack_node_equal(a->range.node, b->range.node) &&
-			    ranges_meet(a->range.first, a->range.sectors, b->range.first,
-					b->range.sectors, &first, &sectors))
+			    claim_items_meet(a, b))
 				ret = claim_add(walk->claims, &claim);
 		}
 	}
@@ -331,7 +333,7 @@ int claims_find(struct claims *claims, const struct stack *stack,
 	memset(claims, 0, sizeof(*claims));
 	claims->mapper_asked = stack->mapper_asked;
 	for (i = 0; i < nr_ranges && !ret; i++) {
-		struct item item = { .range = ranges[i], .exact = true };
+		struct claim_item item = { .range = ranges[i], .exact = true };
 
 		ret = item_add(&walk, &item);
 	}
@@ -382,6 +384,7 @@ char *claim_describe(char *out, size_t room, const struct claim *claim)
 			 "is in use by the %s device %s",
 			 type, claim->name);
 		break;
+	case CLAIM_LOOP:
 	case CLAIM_HOLDER:
 		snprintf(out, room, "is in use by %s", claim->name);
 		break;

@@ -18,10 +18,25 @@ struct claim_range {
 	uint64_t sectors;
 };
 
+/* A range met while walking the stack. */
+struct claim_item {
+	struct claim_range range;
+	bool exact;		/* reached over sector-for-sector edges only */
+};
+
+/* Where the item is seen on the other side of an edge; false when it is not. */
+bool claim_item_cross(struct claim_item *to, const struct claim_item *from,
+		      const struct stack_edge *edge, bool up);
+/* Does `outer` say all that `inner` says? */
+bool claim_item_within(const struct claim_item *inner, const struct claim_item *outer);
+/* Do they have sectors in common? */
+bool claim_items_meet(const struct claim_item *a, const struct claim_item *b);
+
 enum claim_kind {
 	CLAIM_MIRROR,		/* a dm mirror, by its live table */
 	CLAIM_MAPPED,		/* other dm devices, and tables not resumed yet */
 	CLAIM_HOLDER,		/* md and the like */
+	CLAIM_LOOP,		/* a loop device, mounted or not: it may write */
 	CLAIM_MOUNT,
 	CLAIM_SWAP,
 	CLAIM_SUSPENDED,	/* a device under the range: its I/O hangs */

@@ -90,6 +90,8 @@ struct opening {
 	const char *path;
 	uint64_t offset;	/* sectors */
 	bool write;
+	bool alone;		/* nobody else may have it open */
+	bool held;		/* … which is seen to already */
 	struct stat stat;
 	struct block_file *file;
 	struct error *err;
@@ -164,7 +166,7 @@ static int open_same(const struct opening *opening, int flags)
 	struct stat now;
 	int fd;
 
-	flags |= O_CLOEXEC | O_NOCTTY | (opening->write ? O_RDWR : O_RDONLY);
+	flags |= O_CLOEXEC | O_NOCTTY;
 	if (S_ISREG(opening->stat.st_mode))
 		flags |= O_NONBLOCK;	/* should it be a named pipe by now */
 	fd = open(opening->path, flags);
@@ -183,8 +185,9 @@ static int open_block(struct opening *opening)
 {
 	struct block_file *file = opening->file;
 	unsigned int physical = 0;
-	int logical = 0;
-	int fd = open_same(opening, O_DIRECT | (opening->write ? O_EXCL : 0));
+	int logical = 0, read_only = 0;
+	int fd = open_same(opening, O_DIRECT | (opening->write ? O_RDWR : O_RDONLY) |
+			   (opening->alone && !opening->held ? O_EXCL : 0));
 
 	if (fd < 0)
 		return refuse_open(opening, -fd);
@@ -194,6 +197,10 @@ static int open_block(struct opening *opening)
 		return error_operation(opening->err, errno,
 				       "cannot ask %s for its size: %s: check that the device is connected",
 				       opening->name, error_reason(errno));
+	if (opening->write && (ioctl(fd, BLKROGET, &read_only) || read_only))
+		return error_operation(opening->err, EROFS,
+				       "%s is read-only (as LVM activates parts of a mirror): make it writable (blockdev --setrw), or map its sectors writably; nothing was changed",
+				       opening->name);
 	if (logical < (int)SECTOR_BYTES || (logical & (logical - 1)))
 		return error_operation(opening->err, EINVAL,
 				       "%s says that its sectors have %d bytes: such a device cannot be used",
@@ -261,7 +268,7 @@ static void open_direct(struct opening *opening)
 		file->why_not_direct = "the file is in memory (tmpfs): there is nothing below the page cache";
 		return;
 	}
-	fd = open_same(opening, O_DIRECT);
+	fd = open_same(opening, O_DIRECT | (opening->write ? O_RDWR : O_RDONLY));
 	align = fd < 0 ? 0 : direct_alignment(fd);
 	if (!align) {
 		file->why_not_direct = "the file system does not allow direct I/O on this file";
@@ -278,27 +285,40 @@ static void open_direct(struct opening *opening)
 		close(fd);
 }
 
+#define LOCK_TRIES 6u
+#define LOCK_PAUSE_US 50000u
+
 /* Both kinds of lock, because neither sees the other: flock(2) is what people
  * script with, OFD locks are what QEMU takes. *held is false on file systems
  * that know no locks. */
-static int lock_file(struct opening *opening, bool *held)
+static int lock_file(struct opening *opening, bool for_writing, bool *held)
 {
 	int fd = opening->file->cached_fd;
 	struct flock all = {
-		.l_type = opening->write ? F_WRLCK : F_RDLCK,
+		.l_type = opening->alone && for_writing ? F_WRLCK : F_RDLCK,
 		.l_whence = SEEK_SET,
 	};
 	int code = 0;
 
 	*held = true;
-	if (flock(fd, (opening->write ? LOCK_EX : LOCK_SH) | LOCK_NB) ||
-	    fcntl(fd, F_OFD_SETLK, &all))
+	if (opening->held)
+		return 0;
+	/* The kernel closes the files of a process that was killed a moment later. */
+	for (unsigned int tries = 0; tries < LOCK_TRIES; tries++) {
+		code = 0;
+		if (!flock(fd, (opening->alone ? LOCK_EX : LOCK_SH) | LOCK_NB) &&
+		    !fcntl(fd, F_OFD_SETLK, &all))
+			break;
 		code = errno;
+		if (code != EWOULDBLOCK && code != EACCES)
+			break;
+		usleep(LOCK_PAUSE_US);
+	}
 	if (code == EWOULDBLOCK || code == EACCES)
 		return error_operation(opening->err, EBUSY,
 				       "%s is locked by another process: stop it first (lslocks names it)",
 				       opening->name);
-	if (code && opening->write)
+	if (code && opening->alone)
 		return error_operation(opening->err, code,
 				       "cannot lock %s: %s: copy it to a file system that has locks",
 				       opening->name, error_reason(code));
@@ -370,21 +390,37 @@ static int refuse_backing_file(struct opening *opening)
 	return 0;
 }
 
+/* Only who may write to a file can keep others from it by an OFD lock; a copy that
+ * is read-only is held by flock alone. */
+static int open_buffered(const struct opening *opening, bool *for_writing)
+{
+	int fd = -EACCES;
+
+	*for_writing = opening->write || opening->alone;
+	if (*for_writing)
+		fd = open_same(opening, O_RDWR);
+	if (!opening->write && (fd == -EACCES || fd == -EPERM || fd == -EROFS)) {
+		*for_writing = false;
+		fd = open_same(opening, O_RDONLY);
+	}
+	return fd;
+}
+
 static int open_regular(struct opening *opening)
 {
 	struct block_file *file = opening->file;
 	struct stat now;
-	bool locked;
-	int err, fd = open_same(opening, 0);
+	bool locked, for_writing;
+	int err, fd = open_buffered(opening, &for_writing);
 
 	if (fd < 0)
 		return refuse_open(opening, -fd);
 	file->cached_fd = fd;
 	file->regular = true;
-	err = lock_file(opening, &locked);
+	err = lock_file(opening, for_writing, &locked);
 	if (err)
 		return err;
-	if (opening->write) {
+	if (opening->alone) {
 		err = refuse_backing_file(opening);
 		if (err)
 			return err;
@@ -484,11 +520,13 @@ static struct device *device_alloc(const char *role, const char *path, uint64_t 
 }
 
 int device_open(struct device **opened, const char *role, const char *path,
-		uint64_t offset, enum device_open_flags flags, struct error *err)
+		uint64_t offset, unsigned int flags, struct error *err)
 {
 	struct device *device = device_alloc(role, path, offset);
 	struct opening opening = {
-		.path = path, .offset = offset, .write = flags & DEVICE_WRITE, .err = err,
+		.path = path, .offset = offset, .write = flags & DEVICE_WRITE,
+		.alone = flags & (DEVICE_WRITE | DEVICE_HOLD), .held = flags & DEVICE_HELD,
+		.err = err,
 	};
 	int ret = -ENOMEM;
 

@@ -37,7 +37,12 @@ struct block_file {
 
 enum device_open_flags {
 	DEVICE_READ = 0,	/* O_RDONLY; regular files: shared flock + OFD lock */
-	DEVICE_WRITE = 1,	/* for later: O_EXCL or exclusive locks */
+	DEVICE_WRITE = 1,	/* O_RDWR and alone: O_EXCL; regular files: both locks,
+				 * exclusive, and not behind a loop device or swap */
+	DEVICE_HOLD = 2,	/* O_RDONLY, alone all the same: nobody shall write what a
+				 * log is judged by */
+	DEVICE_HELD = 4,	/* added to the others: somebody holds it for us (we, under
+				 * another offset; the suspended mirror): no O_EXCL, no lock */
 };
 
 struct device {
@@ -53,7 +58,7 @@ struct device {
  * device's sectors cannot address, locked by another process. Freed with
  * device_close(), which accepts NULL. */
 int device_open(struct device **device, const char *role, const char *path,
-		uint64_t offset, enum device_open_flags flags, struct error *err);
+		uint64_t offset, unsigned int flags, struct error *err);
 void device_close(struct device *device);
 
 /* True when reads of this device use direct I/O; false: `why` gets a sentence

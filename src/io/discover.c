@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/mirror_table.h"
 #include "io/claims.h"
@@ -132,6 +133,19 @@ static int check_pairs(const struct opened_mirror *opened, struct error *err)
 	return ret;
 }
 
+/* Who writes is alone: stop whoever uses it first. */
+static int refuse_claim(const char *name, const struct claim *claim, struct error *err)
+{
+	char what[224];
+
+	claim_describe(what, sizeof(what), claim);
+	return error_operation(err, EBUSY, "%s %s: %s first; nothing was changed", name, what,
+			       claim->kind == CLAIM_MOUNT ? "unmount it" :
+			       claim->kind == CLAIM_SWAP ? "swapoff it" :
+			       claim->kind == CLAIM_LOOP ? "detach that (losetup -d)" :
+							   "stop its user");
+}
+
 static int note_claim(struct opened_mirror *opened, const struct claim *claim,
 		      struct error *err)
 {
@@ -160,6 +174,10 @@ static int check_claim(struct opened_mirror *opened, const struct claim *claim,
 	case CLAIM_MIRROR:
 		if (opened->mirror.activity != MIRROR_INACTIVE)
 			break;
+		if (opened->access != MIRROR_READ)
+			return error_operation(err, EBUSY, "%s is in use by the active mirror %s: "
+					       "deactivate that first, or see mirrorctl repair-log "
+					       "--online %s", name, claim->name, claim->name);
 		return error_operation(err, EBUSY, "%s is in use by the active mirror %s: audit "
 				       "that instead: mirrorctl audit %s", name, claim->name,
 				       claim->name);
@@ -174,9 +192,15 @@ static int check_claim(struct opened_mirror *opened, const struct claim *claim,
 			      article(claim->other), other->name);
 	case CLAIM_UNDER:
 		return 0;
+	case CLAIM_LOOP:
+		if (opened->access == MIRROR_READ)
+			return 0;
+		break;
 	default:
 		break;
 	}
+	if (opened->access != MIRROR_READ)
+		return refuse_claim(name, claim, err);
 	return note_claim(opened, claim, err);
 }
 
@@ -209,18 +233,76 @@ static size_t ranges_of_mirror(const struct opened_mirror *opened,
 
 /* ------------------------------------------------------------------ opening */
 
-static int open_place(struct device **device, const struct operand_place *place,
-		      const char *role, struct error *err)
+/* Is the file, or block device, open already as another leg? */
+static bool is_open_already(const struct opened_mirror *opened, const char *path)
 {
+	struct stat st;
+
+	if (stat(path, &st))
+		return false;
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++) {
+		const struct device *device = opened->legs[leg];
+
+		if (device && (device->file->regular ?
+			       S_ISREG(st.st_mode) && device->file->dev == st.st_dev &&
+			       device->file->ino == st.st_ino :
+			       S_ISBLK(st.st_mode) && device->file->dev == st.st_rdev))
+			return true;
+	}
+	return false;
+}
+
+/* "in use" alone sends an administrator searching: says by whom, if it can be told. */
+static int name_holder(const struct operand_place *place, const char *role, int code,
+		       struct error *err)
+{
+	struct device *device;
+	struct claim_range range;
+	struct claims claims = { 0 };
+	struct error busy = *err;
+	size_t i = 0;
+
+	if (code != -EBUSY || device_open(&device, role, place->path, place->offset, DEVICE_READ,
+					  NULL))
+		return code;
+	range = claim_range_of_device(device, 0, 0);
+	if (!claims_read(&claims, &range, 1, 0, NULL))
+		while (i < claims.nr_claims && claims.claims[i].kind == CLAIM_UNDER)
+			i++;
+	memset(err, 0, sizeof(*err));
+	if (i < claims.nr_claims && claims.claims[i].kind == CLAIM_MIRROR)
+		error_operation(err, EBUSY, "%s is in use by the active mirror %s: deactivate that "
+				"first, or see mirrorctl repair-log --online %s; nothing was changed",
+				device->name, claims.claims[i].name, claims.claims[i].name);
+	else if (i < claims.nr_claims)
+		refuse_claim(device->name, &claims.claims[i], err);
+	else
+		*err = busy;
+	claims_free(&claims);
+	device_close(device);
+	return code;
+}
+
+static int open_place(struct opened_mirror *opened, struct device **device,
+		      const struct operand_place *place, const char *role, unsigned int flags,
+		      struct error *err)
+{
+	int ret;
+
 	if (!place->path)
 		return 0;
-	return device_open(device, role, place->path, place->offset, DEVICE_READ, err);
+	if (flags != DEVICE_READ && is_open_already(opened, place->path))
+		flags |= DEVICE_HELD;
+	ret = device_open(device, role, place->path, place->offset, flags, err);
+	return flags == DEVICE_READ ? ret : name_holder(place, role, ret, err);
 }
 
 /* Takes the plan's mirror over. */
 static int open_plan(struct opened_mirror *opened, struct operand_plan *plan,
 		     struct error *err)
 {
+	static const unsigned int leg_flags[] = { DEVICE_READ, DEVICE_HOLD, DEVICE_WRITE };
+	static const unsigned int log_flags[] = { DEVICE_READ, DEVICE_WRITE, DEVICE_WRITE };
 	unsigned int i;
 	int ret = 0;
 
@@ -232,10 +314,12 @@ static int open_plan(struct opened_mirror *opened, struct operand_plan *plan,
 		char role[16];
 
 		snprintf(role, sizeof(role), "leg %u", i);
-		ret = open_place(&opened->legs[i], &plan->legs[i], role, err);
+		ret = open_place(opened, &opened->legs[i], &plan->legs[i], role,
+				 leg_flags[opened->access], err);
 	}
 	if (!ret)
-		ret = open_place(&opened->log, &plan->log, "log", err);
+		ret = open_place(opened, &opened->log, &plan->log, "log",
+				 log_flags[opened->access], err);
 	if (!ret)
 		ret = check_lengths(opened, err);
 	if (!ret)
@@ -459,6 +543,12 @@ static int discover_mapped(struct opened_mirror *opened,
 				      plan.mirror.name);
 		goto out;
 	}
+	if (operand->access != MIRROR_READ) {
+		ret = error_operation(err, EBUSY, "%s is active: deactivate it first, or let mirrorctl "
+				      "repair-log --online repair it while it runs; nothing was changed",
+				      plan.mirror.name);
+		goto out;
+	}
 	ret = open_plan(opened, &plan, err);
 	if (!ret)
 		ret = mapped_claims(opened, &device, err);
@@ -505,6 +595,7 @@ int mirror_discover(struct opened_mirror *opened, const struct mirror_operand *o
 	int ret;
 
 	memset(opened, 0, sizeof(*opened));
+	opened->access = operand->access;
 	ret = check_words(operand, err);
 	if (!ret)
 		ret = operand->name ? discover_mapped(opened, operand, err) :

@@ -14,6 +14,13 @@
  * line with --device mappings, or the name of an active dm device.
  */
 
+/* What will be done with it (claims: mirrorctl(8), SAFETY). */
+enum mirror_access {
+	MIRROR_READ,		/* nothing is written, nobody is kept out */
+	MIRROR_REPAIR,		/* the log is written; it and the legs are held alone */
+	MIRROR_WRITE,		/* legs and log are written, and held alone */
+};
+
 struct mirror_operand {
 	const char *name;		/* MIRROR, or NULL */
 	const char *const *legs;	/* --leg, in table order */
@@ -26,6 +33,8 @@ struct mirror_operand {
 	const char *length;
 	const char *segment;		/* --segment START */
 	bool inactive_only;		/* --inactive: refuse an active mirror */
+	enum mirror_access access;	/* beyond MIRROR_READ an active mirror is refused,
+					 * and so is one whose legs or log are in use */
 };
 
 #define MIRROR_NOTES_MAX 16u
@@ -37,6 +46,7 @@ struct opened_mirror {
 	bool log_only;		/* --log without legs: geometry is not known
 				 * unless --length and --region-size were given;
 				 * mirror.geometry.nr_regions is then 0 */
+	enum mirror_access access;
 	bool length_given;	/* by --length or a table, not by leg sizes */
 	/* For the report, owned: "leg 0 (/dev/sdb) is mounted on /mnt: its contents
 	 * may change during the audit". */

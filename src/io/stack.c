@@ -398,8 +398,7 @@ static int use_add(struct stack *stack, const struct stack_use *use)
 	return 0;
 }
 
-/* /proc writes blanks in paths as \040 and the like. */
-static void octal_unescape(char *text)
+void octal_unescape(char *text)
 {
 	char *out = text;
 

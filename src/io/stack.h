@@ -61,6 +61,9 @@ void stack_free(struct stack *stack);
  * mirror. `edge` holds what is common to them. 0 or -ENOMEM. */
 int stack_add_target(struct stack *stack, const struct stack_edge *edge, const char *params);
 
+/* /proc writes blanks in paths as \040 and the like: back to bytes, in place. */
+void octal_unescape(char *text);
+
 bool stack_node_equal(struct stack_node a, struct stack_node b);
 
 #endif

@@ -115,6 +115,42 @@ static bool device_replaced(const struct mapped_device *was, const struct mapped
 	return !was->uuid[0] && strcmp(was->name, is->name);
 }
 
+const struct mapped_device *watch_mapped_device(const struct mirror_watch *watch)
+{
+	return watch && watch->is_mapped ? &watch->device : NULL;
+}
+
+const char *watch_live_table(const struct mirror_watch *watch)
+{
+	return watch->live;
+}
+
+bool watch_is_replaced(const struct mirror_watch *watch, const struct mapped_device *is)
+{
+	return device_replaced(&watch->device, is);
+}
+
+int watch_renew(struct mirror_watch *watch, struct error *err)
+{
+	dev_t number = watch->device.number;
+	char *live, *inactive = NULL;
+	int ret;
+
+	ret = table_text_read(&live, number, MAPPED_TABLE, err);
+	if (!ret)
+		ret = table_text_read(&inactive, number, MAPPED_TABLE_INACTIVE, err);
+	mapper_release();
+	if (ret) {
+		free(live);
+		return ret;
+	}
+	free(watch->live);
+	free(watch->inactive);
+	watch->live = live;
+	watch->inactive = inactive;
+	return 0;
+}
+
 static void sample_tables(const struct mirror_watch *watch, struct mirror_sample *sample)
 {
 	const char *name = watch->device.name;
@@ -195,6 +231,7 @@ static const char *operand_name(const struct opened_mirror *opened, unsigned int
 static bool claim_is_news(const struct claims *then, const struct claim *claim)
 {
 	return claim->kind != CLAIM_SUSPENDED && claim->kind != CLAIM_OVERLAP &&
+	       claim->kind != CLAIM_LOOP &&
 	       !claims_have(then, claim);
 }
 

@@ -22,4 +22,13 @@ int watch_ranges(struct mirror_watch **watch, const struct claim_range *ranges,
 
 void watch_free(struct mirror_watch *watch);
 
+/* The dm device that is watched, NULL where legs and log are, or `watch` is NULL. */
+const struct mapped_device *watch_mapped_device(const struct mirror_watch *watch);
+/* Its live table, as mapped_table_text() has it. */
+const char *watch_live_table(const struct mirror_watch *watch);
+/* Is `is` another device under the same number? */
+bool watch_is_replaced(const struct mirror_watch *watch, const struct mapped_device *is);
+/* From now on it is watched as it stands: its table was reloaded by us. */
+int watch_renew(struct mirror_watch *watch, struct error *err);
+
 #endif
