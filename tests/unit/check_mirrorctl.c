@@ -38,6 +38,8 @@ static Suite *(*const suites[])(void) = {
 	identity_suite,
 	stable_name_suite,
 	journal_suite,
+	journal_file_suite,
+	state_suite,
 	extract_suite,
 	repair_suite,
 	repair_power_suite,

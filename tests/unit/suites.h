@@ -35,6 +35,8 @@ Suite *identify_suite(void);
 Suite *identity_suite(void);
 Suite *stable_name_suite(void);
 Suite *journal_suite(void);
+Suite *journal_file_suite(void);
+Suite *state_suite(void);
 Suite *repair_suite(void);
 Suite *extract_suite(void);
 Suite *repair_power_suite(void);
