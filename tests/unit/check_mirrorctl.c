@@ -49,6 +49,7 @@ static Suite *(*const suites[])(void) = {
 	undo_journal_suite,
 	suspend_rules_suite,
 	watchdog_suite,
+	online_suite,
 	resync_suite,
 	resync_plan_suite,
 	resync_power_suite,

@@ -46,6 +46,7 @@ Suite *undo_suite(void);
 Suite *undo_journal_suite(void);
 Suite *suspend_rules_suite(void);
 Suite *watchdog_suite(void);
+Suite *online_suite(void);
 Suite *resync_suite(void);
 Suite *resync_plan_suite(void);
 Suite *resync_power_suite(void);
