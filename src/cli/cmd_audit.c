@@ -4,15 +4,16 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/command.h"
+#include "cli/comparison.h"
 #include "cli/mapfile.h"
-#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "core/size.h"
+#include "io/identify.h"
 
 #define CONFIDENCE 0.99
 
@@ -76,9 +77,7 @@ static error_t parse_number(int key, const char *arg, struct audit_words *words,
 		return sample_size_parse(&words->selection.size, arg, &err) ?
 			opts_error(state, &err) : 0;
 	default:
-		if (!size_parse_bytes(&words->rate_bytes, arg, 1, "--rate", &err) && !words->rate_bytes)
-			error_usage(&err, "--rate: 0 would never end");
-		return err.kind ? opts_error(state, &err) : 0;
+		return opts_rate(state, arg, &words->rate_bytes);
 	}
 }
 
@@ -121,48 +120,6 @@ static const struct argp argp = {
 	       "  mirrorctl audit --table=table.txt --device 253:2=log.img --device 253:3=a.img --device 253:4=b.img",
 };
 
-/* What the audit's hooks need. */
-struct run {
-	struct session *session;
-	struct progress progress;
-	char change[256];
-};
-
-static uint64_t hook_now(void *context)
-{
-	(void)context;
-	return clock_now_ns();
-}
-
-static void hook_sleep(void *context, unsigned int ms)
-{
-	struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
-
-	(void)context;
-	nanosleep(&time, NULL);
-}
-
-static bool hook_poll(void *context, const struct audit_progress *at)
-{
-	struct run *run = context;
-
-	progress_show(&run->progress, at, signals_status_wanted());
-	return signals_stop_wanted();
-}
-
-static bool hook_unchanged(void *context)
-{
-	struct run *run = context;
-	struct mirror_sample sample;
-
-	mirror_sample(&run->session->opened, &sample);
-	if (sample.change == MIRROR_UNCHANGED)
-		return true;
-	snprintf(run->change, sizeof(run->change), "%s", *sample.reason ? sample.reason :
-		 "its state could not be read");
-	return false;
-}
-
 /* Which regions: the words, checked against the mirror. */
 static int select_regions(struct audit_words *words, const struct session *session,
 			  struct audit_report *report, struct error *err)
@@ -194,98 +151,18 @@ static int select_regions(struct audit_words *words, const struct session *sessi
 	return r;
 }
 
-static int compare(struct audit_words *words, struct session *session, struct run *run,
-		   struct audit_result *result, struct error *err)
+static int compare(struct comparison *comparison, const struct audit_words *words,
+		   struct session *session, struct error *err)
 {
-	struct audit_input input = {
-		.engine = session->engine, .nr_legs = session->opened.mirror.nr_legs,
-		.geometry = session->opened.mirror.geometry,
-		.log = session->opened.log ? &session->opened.log->block : NULL,
-		.clean_bits = &session->log.clean_bits, .selected = &words->selection.regions,
-	};
-	struct audit_options audit_options = {
-		.running = session->opened.mirror.activity != MIRROR_INACTIVE,
-		.steady = session->opened.mirror.activity == MIRROR_SUSPENDED,
-		.rate_bytes = words->rate_bytes,
-		.max_runs = words->report.max_runs ? words->report.max_runs : MAX_RUNS_DEFAULT,
-	};
-	struct audit_hooks hooks = {
-		.context = run, .now_ns = hook_now, .sleep_ms = hook_sleep,
-		.poll = hook_poll, .unchanged = hook_unchanged,
-	};
-	int r;
-
-	for (unsigned int leg = 0; leg < input.nr_legs; leg++)
-		if (session->opened.legs[leg])
-			input.legs[leg] = &session->opened.legs[leg]->block;
-	progress_start(&run->progress, &words->report);
-	r = audit_run(result, &input, &audit_options, &hooks, err);
-	progress_end(&run->progress);
-	return r;
-}
-
-/* Nothing may write to the log of a mirror that stands still; a file that was cut
- * short or overwritten meanwhile makes the report worthless. */
-static bool log_has_changed(struct session *session)
-{
-	struct mirror_log_header now;
-	struct log_area area;
-	struct error ignored = { 0 };
-	bool changed;
-
-	if (session->opened.mirror.activity != MIRROR_INACTIVE || signals_stop_wanted())
-		return false;
-	if (log_area_read(&area, session->engine, &session->opened.log->block, 1, &ignored))
-		return true;
-	mirror_log_header_decode(&now, area.bytes, area.nr_bytes);
-	changed = now.magic != session->log.header.magic ||
-		  now.version != session->log.header.version ||
-		  now.nr_regions != session->log.header.nr_regions;
-	log_area_free(&area);
-	return changed;
-}
-
-static bool has_missing_leg(const struct mirror *mirror)
-{
-	for (unsigned int leg = 0; leg < mirror->nr_legs; leg++)
-		if (mirror->legs[leg].missing)
-			return true;
-	return false;
-}
-
-/* The verdicts become findings, and those the exit status. */
-static void add_findings(struct session *session, const struct audit_report *report)
-{
-	const struct audit_result *result = report->result;
-	const uint64_t *count = result->regions.count;
-
-	if (count[VERDICT_BOGUS_CLEAN])
-		finding_add(&session->findings, FINDING_BOGUS_CLEAN, "%llu regions, %llu sectors",
-			    (unsigned long long)count[VERDICT_BOGUS_CLEAN],
-			    (unsigned long long)result->runs.sectors[VERDICT_BOGUS_CLEAN]);
-	if (count[VERDICT_SUSPECT])
-		finding_add(&session->findings, FINDING_SUSPECT, "%llu regions, %llu sectors",
-			    (unsigned long long)count[VERDICT_SUSPECT],
-			    (unsigned long long)result->runs.sectors[VERDICT_SUSPECT]);
-	if (count[VERDICT_UNVERIFIABLE] || result->runs.nr_runs[VERDICT_UNVERIFIABLE] ||
-	    (result->selected_regions && has_missing_leg(&session->opened.mirror)))
-		finding_add(&session->findings, FINDING_UNVERIFIABLE, "%llu regions%s",
-			    (unsigned long long)count[VERDICT_UNVERIFIABLE],
-			    has_missing_leg(&session->opened.mirror) ? ", a leg is missing" : "");
-	if (result->end == AUDIT_CHANGED)
-		finding_add(&session->findings, FINDING_CHANGED, "%s", report->change);
-	else if (!result->hung && log_has_changed(session))
-		finding_add(&session->findings, FINDING_CHANGED,
-			    "the log's header is not what it was at the start");
-	if (result->end == AUDIT_STOPPED)
-		finding_add(&session->findings, FINDING_UNFINISHED, "%s",
-			    result->hung ? "a device did not answer" : "");
+	*comparison = (struct comparison){ .selected = &words->selection.regions,
+					   .rate_bytes = words->rate_bytes };
+	return comparison_run(comparison, session, &words->report, err);
 }
 
 static void make_report(struct audit_report *report, struct audit_words *words,
-			struct session *session, const struct run *run,
-			const struct audit_result *result)
+			struct session *session, const struct comparison *comparison)
 {
+	const struct audit_result *result = &comparison->result;
 	const uint64_t *count = result->regions.count;
 
 	report->session = session;
@@ -293,14 +170,31 @@ static void make_report(struct audit_report *report, struct audit_words *words,
 	report->result = result;
 	report->selection = &words->selection;
 	report->complete = report->complete && result->end == AUDIT_COMPLETE;
-	report->elapsed_ns = clock_now_ns() - run->progress.started_ns;
-	snprintf(report->change, sizeof(report->change), "%s", run->change);
+	report->elapsed_ns = comparison->elapsed_ns;
+	snprintf(report->change, sizeof(report->change), "%s", comparison->change);
 	if (words->selection.sampled)
 		report->sample_bound = sample_upper_bound(words->selection.population,
 			result->selected_regions,
 			count[VERDICT_BOGUS_CLEAN] + count[VERDICT_SUSPECT], CONFIDENCE);
-	add_findings(session, report);
+	comparison_add_findings(comparison, session);
 	report->exit_status = finding_exit_status(&session->findings);
+}
+
+/* For a later repair; a report without it is a report all the same. */
+static char *identify(struct session *session, const struct audit_words *words,
+		      struct comparison *comparison)
+{
+	struct identity identity;
+	char *json = NULL;
+	int r;
+
+	if (!words->report.json || comparison->result.hung)
+		return NULL;
+	r = mirror_identify(&identity, &session->opened, session->engine, NULL);
+	comparison->result.hung = r == -ETIMEDOUT;
+	if (!r && mirror_identity_json(&json, &identity, &session->opened))
+		json = NULL;
+	return json;
 }
 
 static int check_can_audit(const struct session *session, struct error *err)
@@ -319,11 +213,11 @@ static int run(int argc, char **argv)
 {
 	static struct audit_words words;
 	static struct session session;
-	static struct audit_result result;
+	static struct comparison comparison;
 	struct audit_report report = { 0 };
-	struct run state = { .session = &session };
 	struct error err = { 0 };
 	struct mapfile *map = NULL;
+	char *identity = NULL;
 	size_t told = 0;
 	int r, status;
 
@@ -344,27 +238,28 @@ static int run(int argc, char **argv)
 		r = mapfile_create(&map, words.report.mapfile, &session.opened,
 				   &words.mirror.operand, &err);
 	if (!r)
-		r = compare(&words, &session, &state, &result, &err);
+		r = compare(&comparison, &words, &session, &err);
 	if (r) {
 		status = command_failed(&command_audit, &err, words.report.json);
 		goto out;
 	}
-	make_report(&report, &words, &session, &state, &result);
+	make_report(&report, &words, &session, &comparison);
 	session_warn(&session, &words.report, told);
 	/* What was found is told even when the map of it cannot be written. */
-	if (mapfile_write_audit(map, &result, &err))
+	if (mapfile_write_audit(map, &comparison.result, &err))
 		report.exit_status |= command_failed(&command_audit, &err, false);
 	status = report.exit_status;
+	report.identity_json = identity = identify(&session, &words, &comparison);
 	if (words.report.json)
 		report_audit_json(&report);
 	else
 		report_audit_text(&report);
 out:
 	mapfile_close(map);
+	free(identity);
 	selection_free(&words.selection);
-	if (!result.hung)
-		audit_result_free(&result);
-	session_close(&session, result.hung);
+	comparison_free(&comparison);
+	session_close(&session, comparison.result.hung);
 	return status;
 }
 

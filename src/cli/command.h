@@ -22,6 +22,10 @@ struct command {
 
 extern const struct command command_show;
 extern const struct command command_audit;
+extern const struct command command_repair_log;
+extern const struct command command_extract;
+extern const struct command command_undo;
+extern const struct command command_resync;
 
 /* NULL-terminated. */
 extern const struct command *const commands[];
@@ -55,6 +59,10 @@ bool command_parse(const struct command *command, int argc, char **argv, void *w
 /* Says on stderr why something could not be done (and, with --json in argv, as
  * an object on stdout) and returns the exit status for it. */
 int command_failed(const struct command *command, const struct error *err, bool json);
+
+/* The same, with more bits of the exit status; EXIT_INTERRUPTED among them stands for the
+ * failure itself. */
+int command_ended(const struct command *command, const struct error *err, bool json, int also);
 
 /* Does any word say --json? For errors that come before the words are parsed. */
 bool words_want_json(int argc, char **argv);

@@ -54,6 +54,20 @@ static char *trim(char *text)
 	return text;
 }
 
+/* Files to write, and what shall be cleared or copied. */
+static bool is_of_one_run(const char *name)
+{
+	static const char *const names[] = {
+		"mapfile", "output", "save-divergent", "write-plan", "from", "plan",
+		"sectors", "clear-regardless", "source", "list", "online",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
 /* popt drops and mangles malformed lines in silence, so each is checked here
  * before popt sees the file. */
 static int check_line(char *line, const char *path, int number, struct error *err)
@@ -78,8 +92,8 @@ static int check_line(char *line, const char *path, int number, struct error *er
 	if (!strcmp(name, "yes") || !strncmp(name, "force", 5))
 		return error_usage(err, "%s:%d: %s must be typed, it is never taken from a file",
 				   path, number, name);
-	if (!strcmp(name, "mapfile"))
-		return error_usage(err, "%s:%d: mapfile names a file to write, and must be typed", path, number);
+	if (is_of_one_run(name))
+		return error_usage(err, "%s:%d: %s is about one run, and must be typed", path, number, name);
 	if (find_option(&mirror_argp, name) && strcmp(name, "inactive"))
 		return error_usage(err, "%s:%d: %s names one mirror, and must be typed", path, number, name);
 	option = find_in_any_command(name);

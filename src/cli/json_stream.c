@@ -166,3 +166,12 @@ void json_double(struct json_stream *stream, const char *key, double value)
 	else
 		fputs("null", stream->to);
 }
+
+void json_raw(struct json_stream *stream, const char *key, const char *json)
+{
+	char *text = utf8_text(json);
+
+	print_key(stream, key);
+	fputs(text ? text : "null", stream->to);
+	free(text);
+}

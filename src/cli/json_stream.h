@@ -34,5 +34,7 @@ void json_flag(struct json_stream *stream, const char *key, bool value);
 void json_uint(struct json_stream *stream, const char *key, uint64_t value);
 /* null when it is no number. */
 void json_double(struct json_stream *stream, const char *key, double value);
+/* Ready JSON: one whole value, which stays on its line. Bytes as in json_string(). */
+void json_raw(struct json_stream *stream, const char *key, const char *json);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/config.h"
@@ -18,8 +20,7 @@ static const struct command *find_command(const char *name)
 /* Commands that the manual of a later version may have told somebody about. */
 static bool is_to_come(const char *name)
 {
-	static const char *const to_come[] = { "repair-log", "resync", "undo", "extract",
-					       "list", "check", "preflight", "history" };
+	static const char *const to_come[] = { "list", "check", "preflight", "history" };
 
 	for (size_t i = 0; i < sizeof(to_come) / sizeof(*to_come); i++)
 		if (!strcmp(name, to_come[i]))
@@ -92,6 +93,18 @@ static int close_stdout(int status)
 	return status;
 }
 
+/* A descriptor that the caller has closed would be given to the next file that is opened:
+ * a leg, and the report would be written into it. Held by something that cannot be written
+ * (or, for standard input, not be read), so that the loss is noticed. */
+static bool secure_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct global_words global = { 0 };
@@ -100,6 +113,8 @@ int main(int argc, char **argv)
 
 	static char name[] = "mirrorctl";
 
+	if (!secure_descriptors())
+		return EXIT_TROUBLE;
 	argp_err_exit_status = EXIT_USAGE;
 	if (argc > 0)
 		argv[0] = name;

@@ -14,7 +14,8 @@ struct mapfile {
 	FILE *stream;		/* the temporary file; NULL: in place or gone */
 	char *path;		/* where it goes, links followed */
 	char *temporary;
-	const struct region_geometry *geometry;
+	const struct region_geometry *geometry;	/* NULL: of an image */
+	uint64_t length;	/* sectors */
 	uint64_t next;		/* first sector not yet covered */
 	uint64_t start;		/* of the block being gathered */
 	char status;
@@ -24,6 +25,12 @@ static int map_failed(const char *path, int code, struct error *err)
 {
 	return error_operation(err, code, "--mapfile %s: cannot be written: %s; give another path",
 			       path, error_reason(code));
+}
+
+static int not_regular(const char *path, struct error *err)
+{
+	return error_usage(err, "--mapfile %s: is not a regular file; give the name of a new one",
+			   path);
 }
 
 static bool is_same_file(const struct stat *st, const struct device *device)
@@ -42,8 +49,7 @@ static int check_target(const char *path, const struct opened_mirror *opened,
 	if (stat(path, &st))
 		return errno == ENOENT ? 0 : map_failed(path, errno, err);
 	if (!S_ISREG(st.st_mode))
-		return error_usage(err, "--mapfile %s: is not a regular file; give the name of a new one",
-				   path);
+		return not_regular(path, err);
 	clash = is_same_file(&st, opened->log);
 	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++)
 		clash = clash || is_same_file(&st, opened->legs[leg]);
@@ -86,22 +92,15 @@ static int open_temporary(struct mapfile *map)
 	return 0;
 }
 
-int mapfile_create(struct mapfile **map_out, const char *path, const struct opened_mirror *opened,
-		   const struct mirror_operand *operand, struct error *err)
+/* The temporary file with its first lines. */
+static int begin(struct mapfile **map_out, const char *path, uint64_t length, struct error *err)
 {
-	struct mapfile *map;
+	struct mapfile *map = calloc(1, sizeof(*map));
 	int r;
 
-	*map_out = NULL;
-	if (!path)
-		return 0;
-	r = check_target(path, opened, operand, err);
-	if (r)
-		return r;
-	map = calloc(1, sizeof(*map));
 	if (!map)
 		return map_failed(path, ENOMEM, err);
-	map->geometry = &opened->mirror.geometry;
+	map->length = length;
 	map->path = target_of(path);
 	r = map->path ? open_temporary(map) : -errno;
 	if (r) {
@@ -113,6 +112,44 @@ int mapfile_create(struct mapfile **map_out, const char *path, const struct open
 		"#      pos        size  status\n");
 	*map_out = map;
 	return 0;
+}
+
+int mapfile_create(struct mapfile **map, const char *path, const struct opened_mirror *opened,
+		   const struct mirror_operand *operand, struct error *err)
+{
+	int r;
+
+	*map = NULL;
+	if (!path)
+		return 0;
+	r = check_target(path, opened, operand, err);
+	if (!r)
+		r = begin(map, path, opened->mirror.geometry.length, err);
+	if (!r)
+		(*map)->geometry = &opened->mirror.geometry;
+	return r;
+}
+
+int mapfile_create_for_image(struct mapfile **map, const char *path, uint64_t length,
+			     const int *fds, size_t nr_fds, struct error *err)
+{
+	struct stat st, taken;
+	bool there;
+
+	*map = NULL;
+	if (!path)
+		return 0;
+	there = !stat(path, &st);
+	if (!there && errno != ENOENT)
+		return map_failed(path, errno, err);
+	if (there && !S_ISREG(st.st_mode))
+		return not_regular(path, err);
+	for (size_t i = 0; there && i < nr_fds; i++)
+		if (!fstat(fds[i], &taken) && taken.st_dev == st.st_dev &&
+		    taken.st_ino == st.st_ino)
+			return error_usage(err, "--mapfile %s: is one of the files that are read or "
+					   "written; give the name of a new file", path);
+	return begin(map, path, length, err);
 }
 
 void mapfile_close(struct mapfile *map)
@@ -158,7 +195,7 @@ static int map_finish(struct mapfile *map, struct error *err)
 {
 	int r = 0;
 
-	map_add(map, map->geometry->length, '?');
+	map_add(map, map->length, '?');
 	map_flush(map);
 	errno = 0;
 	if (fflush(map->stream) || ferror(map->stream) || fsync(fileno(map->stream)))
@@ -214,6 +251,20 @@ int mapfile_write_audit(struct mapfile *map, const struct audit_result *result,
 
 		map_add(map, region_start(map->geometry, run->first), '?');
 		map_add(map, end_of_region(map->geometry, run->last), status_of(run->verdict));
+	}
+	return map_finish(map, err);
+}
+
+int mapfile_write_extents(struct mapfile *map, const struct extract_extents *extents,
+			  uint64_t origin, struct error *err)
+{
+	if (!map)
+		return 0;
+	for (size_t i = 0; i < extents->nr; i++) {
+		const struct extract_extent *extent = &extents->extents[i];
+
+		map_add(map, extent->start - origin, '?');
+		map_add(map, extent->start - origin + extent->sectors, '+');
 	}
 	return map_finish(map, err);
 }

@@ -43,12 +43,34 @@ struct report_words {
 
 extern const struct argp report_argp;
 
+/* How to write: of every command that changes something. */
+struct write_words {
+	bool dry_run;
+	bool yes;
+	const char *state_dir;	/* NULL: the default */
+};
+
+extern const struct argp write_argp;
+
+/* The groups of commands that write; a command's parser hands over its words with
+ * opts_write_inputs() at ARGP_KEY_INIT. */
+extern const struct argp_child opts_write_children[];
+void opts_write_inputs(struct argp_state *state, struct mirror_words *mirror,
+		       struct report_words *report, struct write_words *write);
+
+/* A file that will be written must not be there yet (NULL: none wanted). Looked at before
+ * anything else, as the run may take hours. 0 or -EEXIST with an error. */
+int opts_check_new_file(const char *option, const char *path, struct error *err);
+
 /* For parsers: says on stderr what is wrong with a word, in one line, and
  * returns the error that ends argp_parse(). */
 error_t opts_error(const struct argp_state *state, const struct error *err);
 /* A decimal number without sign, up to `max`. */
 error_t opts_number(const struct argp_state *state, const char *what, const char *text,
 		    unsigned long long max, unsigned long long *value);
+
+/* --rate LIMIT: bytes a second, not 0. */
+error_t opts_rate(const struct argp_state *state, const char *text, uint64_t *rate_bytes);
 
 /* Does stdout (stderr) deserve colours? */
 bool report_color(const struct report_words *words, int fd);

@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/size.h"
+
 enum { KEY_JSON = 3000, KEY_PROGRESS, KEY_COLOR, KEY_MAX_RUNS, KEY_MAPFILE, KEY_IO_ENGINE };
 
 static const struct argp_option options[] = {
@@ -44,6 +46,15 @@ error_t opts_number(const struct argp_state *state, const char *what, const char
 		return 0;
 	error_usage(&err, "%s: \"%s\" is not a number from 0 to %llu", what, text, max);
 	return opts_error(state, &err);
+}
+
+error_t opts_rate(const struct argp_state *state, const char *text, uint64_t *rate_bytes)
+{
+	struct error err = { 0 };
+
+	if (!size_parse_bytes(rate_bytes, text, 1, "--rate", &err) && !*rate_bytes)
+		error_usage(&err, "--rate: 0 would never end");
+	return err.kind ? opts_error(state, &err) : 0;
 }
 
 static error_t parse_when(const struct argp_state *state, const char *what, const char *text,

@@ -25,6 +25,20 @@ uint64_t clock_now_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+uint64_t clock_hook_now(void *context)
+{
+	(void)context;
+	return clock_now_ns();
+}
+
+void clock_hook_sleep(void *context, unsigned int ms)
+{
+	struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	(void)context;
+	nanosleep(&time, NULL);
+}
+
 void progress_start(struct progress *progress, const struct report_words *words)
 {
 	bool terminal = isatty(STDERR_FILENO);

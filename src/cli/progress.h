@@ -25,5 +25,8 @@ void progress_end(struct progress *progress);
 
 /* Monotonic time. */
 uint64_t clock_now_ns(void);
+/* The same, and a pause, as the hooks of core want them. */
+uint64_t clock_hook_now(void *context);
+void clock_hook_sleep(void *context, unsigned int ms);
 
 #endif

@@ -28,6 +28,7 @@ struct audit_report {
 	char change[256];	/* what changed, when it did */
 	uint64_t elapsed_ns;
 	uint64_t sample_bound;	/* upper bound of diverging regions, when sampled */
+	const char *identity_json;	/* mirror_identity_json(); NULL: left out */
 	int exit_status;
 };
 
@@ -35,6 +36,8 @@ void report_show_text(const struct show_report *report);
 void report_show_json(const struct show_report *report);
 void report_audit_text(const struct audit_report *report);
 void report_audit_json(const struct audit_report *report);
+/* What was compared and found, without what to think of it. */
+void report_audit_body(const struct audit_report *report);
 
 /* Shared by both text reports: the lines about the mirror and its log, then the
  * findings, wrapped to the terminal's width. */
@@ -44,6 +47,8 @@ void report_text_findings(const struct finding_list *findings, bool color);
 void report_text_paragraph(const char *heading, const char *text);
 void report_text_bullet(const char *text);
 void report_text_item(const char *mark, const char *text);
+/* The set bits as "200-201, 204, 207", cut with an ellipsis where the room ends. */
+void report_text_regions(char *out, size_t room, const struct bitmap *regions);
 /* What the kernel will do with this log at the next activation, one sentence. */
 void report_activation_sentence(char *out, size_t room, const struct session *session);
 

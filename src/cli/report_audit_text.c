@@ -312,14 +312,14 @@ static void advise_on_lies(const struct audit_report *report, unsigned int *numb
 	if (evidence & EVIDENCE_COUNT_MISMATCH)
 		print_step(number, "Check --region-size and --length first, with `dmsetup table`: the log's own count does not fit them, and then nothing above means anything.");
 	if (report->result->regions.count[VERDICT_SUSPECT]) {
-		print_step(number, "The mirror was running, so this is suspicion, though a strong one. If a first synchronisation runs, let it finish: it heals these regions unless a suspend, a snapshot, a resize or a reboot interrupts it. Otherwise deactivate the mirror and audit it again, for proof.");
+		print_step(number, "The mirror was running, so this is suspicion, though a strong one. If a first synchronisation runs, let it finish: it heals these regions unless a suspend, a snapshot, a resize or a reboot interrupts it. Otherwise deactivate the mirror and audit it again, for proof, or let mirrorctl repair-log --online prove and repair it under a short suspend.");
 		print_step(number, "Until then do not convert it, and do not fail or replace leg 0.");
 		return;
 	}
 	print_step(number, "Do not convert this mirror, and do not fail or replace leg 0.");
 	print_step(number, "Keep this report (--json), and copies of the legs if you can.");
 	print_step(number, "Find out which leg is right before these regions are written again: if a first synchronisation was interrupted, leg 0 is.");
-	print_step(number, "Clearing the clean bits of these regions makes the kernel copy leg 0 over the others at the next activation.");
+	print_step(number, "If leg 0 is right: mirrorctl repair-log clears the clean bits of these regions, and the kernel copies leg 0 over the others at the next activation (--dry-run shows it, --save-divergent keeps what differs).");
 }
 
 static const char *advice_without_findings(const struct audit_report *report)
@@ -417,10 +417,8 @@ static void conclude(const struct audit_report *report)
 	advise(report);
 }
 
-void report_audit_text(const struct audit_report *report)
+void report_audit_body(const struct audit_report *report)
 {
-	if (report->words->quiet)
-		return;
 	report_text_mirror(report->session);
 	print_compared(report);
 	report_text_findings(&report->session->findings, report_color(report->words, STDOUT_FILENO));
@@ -430,6 +428,13 @@ void report_audit_text(const struct audit_report *report)
 	print_pending(report);
 	print_counts(report);
 	print_agreement(report);
+}
+
+void report_audit_text(const struct audit_report *report)
+{
+	if (report->words->quiet)
+		return;
+	report_audit_body(report);
 	print_sample(report);
 	conclude(report);
 }

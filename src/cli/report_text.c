@@ -76,6 +76,24 @@ void report_text_bullet(const char *text)
 	report_text_item("  *", text);
 }
 
+void report_text_regions(char *out, size_t room, const struct bitmap *regions)
+{
+	uint64_t from = 0, first, last;
+	size_t used = 0;
+
+	out[0] = '\0';
+	while (regions->words && bitmap_next_run(regions, true, from, &first, &last)) {
+		if (used + 48 > room) {
+			snprintf(out + used, room - used, ", …");
+			return;
+		}
+		used += (size_t)snprintf(out + used, room - used, first == last ?
+					 "%s%" PRIu64 : "%s%" PRIu64 "-%" PRIu64,
+					 used ? ", " : "", first, last);
+		from = last + 1;
+	}
+}
+
 static void print_log_line(const struct session *session)
 {
 	const struct mirror_log *log = &session->log;

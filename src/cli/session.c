@@ -2,6 +2,7 @@
 #include "cli/session.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,6 +130,30 @@ int session_open(struct session *session, const struct mirror_words *mirror,
 	for (unsigned int leg = 0; leg < session->opened.mirror.nr_legs; leg++)
 		note_buffered(session, session->opened.legs[leg]);
 	return 0;
+}
+
+int session_check_count(const struct session *session, struct error *err)
+{
+	const struct mirror_log *log = &session->log;
+	uint32_t count = (uint32_t)log->header.nr_regions;
+
+	if (!mirror_log_header_accepted(&log->header) || session->opened.length_given ||
+	    count == log->nr_regions || count == UINT32_MAX)
+		return 0;
+	return error_usage(err, "the log counts %" PRIu32 " regions and the mirror would have %" PRIu64
+			   ": check --region-size, and give --length or --table so that there is no "
+			   "doubt; nothing was changed", count, log->nr_regions);
+}
+
+bool session_unchanged(struct session *session, char *change, size_t room)
+{
+	struct mirror_sample sample;
+
+	mirror_sample(&session->opened, &sample);
+	if (sample.change == MIRROR_UNCHANGED)
+		return true;
+	snprintf(change, room, "%s", *sample.reason ? sample.reason : "its state could not be read");
+	return false;
 }
 
 static bool has_finding(const struct finding_list *list, enum finding_id id)

@@ -22,6 +22,12 @@ struct session {
 /* 0 or a negative errno with an error. Closed with session_close(). */
 int session_open(struct session *session, const struct mirror_words *mirror,
 		 const struct report_words *report, struct error *err);
+/* For who writes: the header's count of regions is the only thing that a wrong region
+ * size trips over. Where it does not fit and nobody said --length or --table: -EINVAL with
+ * a usage error. */
+int session_check_count(const struct session *session, struct error *err);
+/* Is the mirror still the one that was opened? Else `change` says what has changed. */
+bool session_unchanged(struct session *session, char *change, size_t room);
 /* Tells on stderr, a line each, the findings that have a remedy, unless the report
  * shows them on the same terminal: a cron job that is --quiet, or reads JSON, must
  * not miss them. */

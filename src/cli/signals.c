@@ -24,13 +24,16 @@ static void on_status(int number)
 
 void signals_install(void)
 {
-	struct sigaction stop = { .sa_handler = on_stop };
+	/* Restarted, or a signal would cut a report short that a pipe takes slowly. What
+	 * waits looks several times a second whether it shall go on. */
+	struct sigaction stop = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
 	struct sigaction status = { .sa_handler = on_status, .sa_flags = SA_RESTART };
 
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGUSR1, &status, NULL);
 	signal(SIGPIPE, SIG_IGN);	/* close_stdout() reports it */
+	signal(SIGXFSZ, SIG_IGN);	/* whoever writes reports it */
 }
 
 bool signals_stop_wanted(void)

@@ -132,7 +132,7 @@ START_TEST(never_from_a_file)
 	refuse("force-anything\n", 1, "force-anything must be typed");
 	refuse("json\nlog = /dev/vg/log\n", 2, "log names one mirror, and must be typed");
 	refuse("leg = /dev/sda\n", 1, "leg names one mirror");
-	refuse("mapfile = /dev/sda\n", 1, "mapfile names a file to write");
+	refuse("mapfile = /dev/sda\n", 1, "mapfile is about one run");
 }
 END_TEST
 

@@ -204,6 +204,28 @@ START_TEST(a_run_is_a_line)
 }
 END_TEST
 
+/* Text that is JSON already, at both ends of a list and inside an array. */
+START_TEST(ready_json)
+{
+	struct json_object *member = NULL;
+
+	json_raw(&json, "first", "{\"a\":[1,null,\"x\"],\"b\":{}}");
+	json_open_array(&json, "array");
+	json_raw(&json, NULL, "7");
+	json_raw(&json, NULL, "\"\xc3\xa4\xff\"");
+	json_close_array(&json);
+	json_raw(&json, "last", "[]");
+	parse();
+	ck_assert(json_object_object_get_ex(get("first"), "a", &member));
+	ck_assert_uint_eq(json_object_array_length(member), 3);
+	ck_assert(json_object_object_get_ex(get("first"), "b", &member));
+	ck_assert_uint_eq(json_object_array_length(get("array")), 2);
+	ck_assert_str_eq(json_object_get_string(json_object_array_get_idx(get("array"), 1)),
+			 "\xc3\xa4\xef\xbf\xbd");
+	ck_assert_int_eq(json_object_get_type(get("last")), json_type_array);
+}
+END_TEST
+
 Suite *json_stream_suite(void)
 {
 	Suite *suite = suite_create("json_stream");
@@ -218,6 +240,7 @@ Suite *json_stream_suite(void)
 	tcase_add_test(tcase, flags);
 	tcase_add_test(tcase, nesting);
 	tcase_add_test(tcase, a_run_is_a_line);
+	tcase_add_test(tcase, ready_json);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/opts.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+enum { KEY_DRY_RUN = 4000, KEY_YES, KEY_STATE_DIR };
+
+static const struct argp_option options[] = {
+	{ NULL, 0, NULL, 0, "How to write:", 4 },
+	{ "dry-run", KEY_DRY_RUN, NULL, 0, "Show exactly what would be done, and write nothing", 4 },
+	{ "yes", KEY_YES, NULL, 0, "Do it without asking for the mirror's name", 4 },
+	{ "state-dir", KEY_STATE_DIR, "DIR", 0,
+	  "Where journals are kept; /var/lib/mirrorctl if not given", 4 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct write_words *words = state->input;
+
+	switch (key) {
+	case KEY_DRY_RUN:
+		words->dry_run = true;
+		return 0;
+	case KEY_YES:
+		words->yes = true;
+		return 0;
+	case KEY_STATE_DIR:
+		words->state_dir = arg;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int opts_check_new_file(const char *option, const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (!path || lstat(path, &st))
+		return 0;
+	return error_operation(err, EEXIST, "%s %s: exists already; give the name of a new file; nothing was changed",
+			       option, path);
+}
+
+const struct argp write_argp = { .options = options, .parser = parse };
+
+const struct argp_child opts_write_children[] = {
+	{ &mirror_argp, 0, NULL, 0 },
+	{ &report_argp, 0, NULL, 0 },
+	{ &write_argp, 0, NULL, 0 },
+	{ 0 },
+};
+
+void opts_write_inputs(struct argp_state *state, struct mirror_words *mirror,
+		       struct report_words *report, struct write_words *write)
+{
+	state->err_stream = NULL;
+	state->child_inputs[0] = mirror;
+	state->child_inputs[1] = report;
+	state->child_inputs[2] = write;
+}
