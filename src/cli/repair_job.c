@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/repair_job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/signals.h"
+#include "core/audit_file.h"
+#include "io/identify.h"
+#include "io/state.h"
+
+void repair_job_close(struct repair_job *job)
+{
+	bool hung = job->hung || job->comparison.result.hung || job->recorded.hung;
+
+	if (!hung) {
+		bitmap_free(&job->selected);
+		bitmap_free(&job->lies);
+		bitmap_free(&job->done);
+		repair_plan_free(&job->plan);
+		free(job->edited);
+	}
+	comparison_free(&job->comparison);
+	free(job->identity);
+	free(job->journal);
+	free(job->place_warning);
+	session_close(&job->session, hung);
+}
+
+static int no_memory(const struct repair_job *job, struct error *err)
+{
+	return error_operation(err, ENOMEM, "%s: not enough memory for a repair of %" PRIu64
+			       " regions", job->session.opened.mirror.name,
+			       job->session.opened.mirror.geometry.nr_regions);
+}
+
+/* --- is it one that can be repaired? ---------------------------------------- */
+
+static int check_activity(const struct repair_job *job, struct error *err)
+{
+	const struct mirror *mirror = &job->session.opened.mirror;
+	const struct repair_words *words = job->words;
+
+	if (words->online && mirror->activity == MIRROR_INACTIVE)
+		return error_usage(err, "--online repairs a mirror that runs, and %s is not active: "
+				   "leave it out", mirror->name);
+	if (words->output && mirror->activity != MIRROR_INACTIVE)
+		return error_operation(err, EBUSY, "%s is active and its log changes all the time: "
+				       "deactivate it first for -o, or use --online", mirror->name);
+	return 0;
+}
+
+int repair_job_check(const struct repair_job *job, struct error *err)
+{
+	const struct opened_mirror *opened = &job->session.opened;
+	int r;
+
+	if (opened->log_only)
+		return error_usage(err, "repair-log compares legs: give --leg twice or more and --region-size beside --log");
+	if (!job->session.has_log)
+		return error_operation(err, EOPNOTSUPP, "%s has a core log: there are no bits on disk to repair; deactivating and activating it synchronises everything",
+				       opened->mirror.name);
+	r = check_activity(job, err);
+	if (!r)
+		r = opts_check_new_file("--output", job->words->output, err);
+	if (!r)
+		r = opts_check_new_file("--save-divergent", job->words->save_divergent, err);
+	return r ? r : session_check_count(&job->session, err);
+}
+
+/* --- which regions ----------------------------------------------------------- */
+
+static int read_text(char **text, size_t *nr_bytes, const char *path, struct error *err)
+{
+	FILE *file = fopen(path, "re");
+	struct stat st;
+	int code = 0;
+
+	*text = NULL;
+	if (!file || fstat(fileno(file), &st))
+		code = errno;
+	else if (!S_ISREG(st.st_mode))
+		code = EINVAL;
+	else if ((uint64_t)st.st_size > AUDIT_FILE_BYTES_MAX)
+		code = EFBIG;
+	if (!code && !(*text = malloc((size_t)st.st_size + 1)))
+		code = ENOMEM;
+	if (!code) {
+		*nr_bytes = fread(*text, 1, (size_t)st.st_size, file);
+		if (ferror(file))
+			code = errno ? errno : EIO;
+	}
+	if (file)
+		fclose(file);
+	if (!code)
+		return 0;
+	free(*text);
+	*text = NULL;
+	return error_operation(err, code, "--from %s: cannot be read: %s; give a report of mirrorctl audit --json",
+			       path, code == EINVAL ? "not a regular file" : error_reason(code));
+}
+
+/* The regions that a report names, if it is a report about this very mirror. */
+static int select_from_report(struct repair_job *job, struct error *err)
+{
+	struct session *session = &job->session;
+	const char *path = job->words->from;
+	struct audit_file file = { 0 };
+	struct identity identity;
+	struct error why_not = { 0 };
+	char *text = NULL, why[256];
+	size_t nr_bytes = 0;
+	int r;
+
+	r = read_text(&text, &nr_bytes, path, err);
+	if (!r) {
+		r = audit_file_parse(&file, text, nr_bytes,
+				     session->opened.mirror.geometry.nr_regions, &why_not);
+		if (r)
+			error_operation(err, -r, "--from %.200s: %s", path, why_not.text);
+	}
+	free(text);
+	if (!r)
+		r = mirror_identify(&identity, &session->opened, session->engine, err);
+	job->hung = job->hung || r == -ETIMEDOUT;
+	if (!r && !identity_matches(&file.identity, &identity, why, sizeof(why)))
+		r = error_operation(err, ESTALE, "--from %.150s is about another mirror, or this one has changed since: %s; audit again; nothing was changed",
+				    path, why);
+	if (!r) {
+		job->selected = file.regions;
+		job->from_cut = file.truncated;
+		memset(&file.regions, 0, sizeof(file.regions));
+		snprintf(job->scope, sizeof(job->scope), "%" PRIu64 " regions that %.100s names%s",
+			 file.nr_regions, path, file.truncated ? ", which was cut short" : "");
+	}
+	audit_file_free(&file);
+	return r;
+}
+
+/* Leaves of `set` what the list names. */
+static void keep_listed(struct bitmap *set, const struct region_list *list)
+{
+	uint64_t next = 0;
+
+	for (size_t i = 0; i < list->nr_runs; i++) {
+		if (list->runs[i].first > next)
+			bitmap_clear_run(set, next, list->runs[i].first - 1);
+		next = list->runs[i].last + 1;
+	}
+	if (next < set->nr_bits)
+		bitmap_clear_run(set, next, set->nr_bits - 1);
+}
+
+static int limit_to_list(struct repair_job *job, struct error *err)
+{
+	struct region_list list;
+	int r = region_list_parse(&list, job->words->regions,
+				  job->session.opened.mirror.geometry.nr_regions, err);
+
+	if (r)
+		return r;
+	keep_listed(&job->selected, &list);
+	region_list_free(&list);
+	if (!job->words->from)
+		snprintf(job->scope, sizeof(job->scope), "regions %.120s", job->words->regions);
+	return 0;
+}
+
+int repair_job_select(struct repair_job *job, struct error *err)
+{
+	uint64_t nr_regions = job->session.opened.mirror.geometry.nr_regions, first, last, from = 0;
+	const struct bitmap *clean = &job->session.log.clean_bits;
+	int r = 0;
+
+	job->complete = !job->words->from && !job->words->regions;
+	snprintf(job->scope, sizeof(job->scope), "regions that the log calls clean");
+	if (job->words->from)
+		r = select_from_report(job, err);
+	else if (bitmap_alloc(&job->selected, nr_regions))
+		r = no_memory(job, err);
+	else
+		bitmap_set_run(&job->selected, 0, nr_regions - 1);
+	if (!r && job->words->regions)
+		r = limit_to_list(job, err);
+	/* Only what the log calls clean can be cleared. */
+	while (!r && bitmap_next_run(clean, false, from, &first, &last) && first < nr_regions) {
+		bitmap_clear_run(&job->selected, first, last < nr_regions ? last : nr_regions - 1);
+		from = last + 1;
+	}
+	if (!r && clean->nr_bits < nr_regions)
+		bitmap_clear_run(&job->selected, clean->nr_bits, nr_regions - 1);
+	return r;
+}
+
+int repair_job_compare(struct repair_job *job, struct error *err)
+{
+	uint64_t nr_regions = job->session.opened.mirror.geometry.nr_regions;
+	int r;
+
+	if (bitmap_alloc(&job->lies, nr_regions))
+		return no_memory(job, err);
+	job->comparison = (struct comparison){ .selected = &job->selected, .lies = &job->lies,
+					       .rate_bytes = job->words->rate_bytes };
+	if (job->words->clear_regardless) {
+		memcpy(job->lies.words, job->selected.words, bitmap_bytes(nr_regions));
+		return 0;
+	}
+	r = comparison_run(&job->comparison, &job->session, &job->words->report, err);
+	if (r)
+		return r;
+	job->compared = true;
+	comparison_add_findings(&job->comparison, &job->session);
+	if (job->comparison.result.end != AUDIT_COMPLETE)
+		job->state = REPAIR_UNFINISHED;
+	return 0;
+}
+
+/* --- the plan ---------------------------------------------------------------- */
+
+bool repair_job_is_nosync(const struct repair_job *job)
+{
+	return job->session.opened.mirror.sync == MIRROR_SYNC_NOSYNC ||
+	       (job->session.log.defects & LOG_PADDING_ONES);
+}
+
+int repair_job_plan(struct repair_job *job, const struct bitmap *wanted, struct error *err)
+{
+	const struct device *log = job->session.opened.log;
+	const struct log_area *area = &job->session.area;
+	uint32_t block = log->file->logical_bytes / SECTOR_BYTES;
+
+	if (block < log->block.block_sectors)
+		block = log->block.block_sectors;
+	if (repair_plan_make(&job->plan, &job->session.log,
+			     &job->session.opened.mirror.geometry, wanted, block))
+		return no_memory(job, err);
+	if (!job->plan.nr_clear)
+		return 0;
+	job->edited = block_memory(job->session.engine, area->nr_bytes);
+	if (!job->edited)
+		return no_memory(job, err);
+	memcpy(job->edited, area->bytes, area->nr_bytes);
+	repair_plan_edit(&job->plan, job->edited);
+	if (job->state == REPAIR_NOTHING_TO_DO)
+		job->state = REPAIR_PLANNED;
+	return 0;
+}
+
+/* --- writing down, and doing it ------------------------------------------------ */
+
+int repair_job_identify(struct repair_job *job, struct error *err)
+{
+	struct identity identity;
+	int r = mirror_identify(&identity, &job->session.opened, job->session.engine, err);
+
+	job->hung = job->hung || r == -ETIMEDOUT;
+	if (!r && mirror_identity_json(&job->identity, &identity, &job->session.opened))
+		r = no_memory(job, err);
+	return r;
+}
+
+int repair_job_poll(void *context, uint64_t regions_done)
+{
+	(void)context;
+	(void)regions_done;
+	return signals_stop_wanted() ? -ECANCELED : 0;
+}
+
+void repair_job_log_action(const struct repair_job *job, uint64_t cleared)
+{
+	const char *sudo = getenv("SUDO_USER");
+
+	system_log_action("repair-log: uid %u%s%s cleared %" PRIu64 " clean bits of %s; undo journal %s",
+			  (unsigned int)getuid(), sudo ? " as " : "", sudo ? sudo : "", cleared,
+			  job->session.opened.mirror.name, job->journal ? job->journal : "none");
+}
+
+static void describe_record(struct repair_record *record, struct repair_job *job,
+			    struct block_device *legs[], struct journal_file *journal,
+			    struct journal_file *saved)
+{
+	const struct mirror *mirror = &job->session.opened.mirror;
+
+	for (unsigned int leg = 0; leg < mirror->nr_legs; leg++)
+		legs[leg] = job->session.opened.legs[leg] ?
+			    &job->session.opened.legs[leg]->block : NULL;
+	*record = (struct repair_record){
+		.identity = job->identity, .plan = &job->plan,
+		.current = job->session.area.bytes, .edited = job->edited,
+		.area_bytes = job->session.area.nr_bytes, .engine = job->session.engine,
+		.legs = legs, .nr_legs = mirror->nr_legs, .geometry = mirror->geometry,
+		.journal = journal->path ? &journal->writer : NULL,
+		.saved = saved->path ? &saved->writer : NULL, .poll = repair_job_poll,
+	};
+}
+
+/* The mirror must still be what was audited, right before anything is changed. */
+static int check_unchanged(struct repair_job *job, struct error *err)
+{
+	struct mirror_sample sample;
+
+	mirror_sample(&job->session.opened, &sample);
+	if (sample.change == MIRROR_UNCHANGED)
+		return 0;
+	return error_operation(err, ESTALE, "%s changed while it was audited (%s): audit again; nothing was changed",
+			       job->session.opened.mirror.name, sample.reason);
+}
+
+static int write_down(struct repair_job *job, struct journal_file *journal,
+		      struct journal_file *saved, struct error *err)
+{
+	struct block_device *legs[MIRROR_LEGS_MAX];
+	struct repair_record record;
+	int r;
+
+	describe_record(&record, job, legs, journal, saved);
+	r = repair_record(&job->recorded, &record, err);
+	if (!r)
+		r = check_unchanged(job, err);
+	if (!r && saved->path)
+		r = journal_file_commit(saved, err);
+	if (!r && journal->path)
+		r = journal_file_commit(journal, err);
+	return r;
+}
+
+/* Files beside the mirror: none of them may lie on it. */
+static int create_files(struct repair_job *job, struct journal_file *journal,
+			struct journal_file *saved, struct error *err)
+{
+	const struct repair_words *words = job->words;
+	char *directory = NULL;
+	int r = 0;
+
+	if (words->output)
+		r = state_check_place(words->output, &job->session.opened, &job->place_warning, err);
+	else
+		r = state_directory(&directory, words->write.state_dir, err);
+	if (!r && directory)
+		r = state_check_place(directory, &job->session.opened, &job->place_warning, err);
+	if (!r && words->save_divergent)
+		r = state_check_place(words->save_divergent, &job->session.opened,
+				      &job->place_warning, err);
+	if (!r && words->save_divergent)
+		r = journal_file_create_at(saved, words->save_divergent, err);
+	if (!r && directory)
+		r = journal_file_create(journal, directory, job->session.opened.mirror.name, err);
+	free(directory);
+	return r;
+}
+
+static int record_outcome(struct repair_job *job, struct journal_file *journal, struct error *err)
+{
+	struct journal_outcome outcome = { 0 };
+	struct region_run *runs = NULL;
+	uint64_t from = 0, first, last;
+	size_t room = 0;
+	int r = 0;
+
+	while (!r && bitmap_next_run(&job->plan.clear, true, from, &first, &last)) {
+		if (outcome.nr_runs == room) {
+			struct region_run *more = reallocarray(runs, room = room * 2 + 64,
+							       sizeof(*runs));
+			if (!more)
+				r = -ENOMEM;
+			else
+				runs = more;
+		}
+		if (!r)
+			runs[outcome.nr_runs++] = (struct region_run){ first, last };
+		from = last + 1;
+	}
+	outcome.cleared = runs;
+	if (!r)
+		r = journal_put_outcome(&journal->writer, &outcome);
+	if (!r)
+		r = journal_file_sync(journal, err);
+	free(runs);
+	return r;
+}
+
+/* From here on the plan is what was done. */
+static void note_done(struct repair_job *job, enum repair_state state)
+{
+	job->state = state;
+	job->cleared = job->plan.nr_clear;
+	job->done = job->plan.clear;
+	job->done.owned = false;
+}
+
+static int clear_bits(struct repair_job *job, struct journal_file *journal, struct error *err)
+{
+	struct error why = { 0 };
+	int r;
+
+	r = repair_apply(&job->plan, job->session.engine, &job->session.opened.log->block,
+			 job->session.area.bytes, job->edited, &job->step, &why);
+	job->hung = job->hung || r == -ECANCELED;
+	if (r && job->step == REPAIR_NOT_BEGUN)
+		return error_operation(err, -r, "%.400s; nothing was changed", why.text);
+	repair_job_log_action(job, job->plan.nr_clear);
+	if (r)
+		return error_operation(err, -r, "%.250s; some bits may be cleared, which is safe; to put the log back: mirrorctl undo %.150s",
+				       why.text, journal->path);
+	note_done(job, REPAIR_CLEARED);
+	/* The bits are cleared and stay so; that this is not noted costs nothing. */
+	job->outcome_lost = record_outcome(job, journal, NULL) != 0;
+	return 0;
+}
+
+/* -o: the area as it would be, in a file of its own. */
+static int write_copy(struct repair_job *job, struct error *err)
+{
+	const char *path = job->words->output;
+	uint64_t done = 0, nr_bytes = job->session.area.nr_bytes;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+	int code = fd < 0 ? errno : 0;
+
+	while (!code && done < nr_bytes) {
+		ssize_t n = write(fd, (char *)job->edited + done, nr_bytes - done);
+
+		if (n > 0)
+			done += (uint64_t)n;
+		else if (n < 0 && errno != EINTR)
+			code = errno;
+	}
+	if (!code && fsync(fd))
+		code = errno;
+	if (fd >= 0)
+		close(fd);
+	if (code && fd >= 0)
+		unlink(path);
+	if (code)
+		return error_operation(err, code, "-o %s: cannot be written: %s; give the name of a new file; nothing was changed",
+				       path, error_reason(code));
+	note_done(job, REPAIR_COPIED);
+	return 0;
+}
+
+int repair_job_apply(struct repair_job *job, struct error *err)
+{
+	struct journal_file journal = { 0 }, saved = { 0 };
+	int r;
+
+	r = repair_job_identify(job, err);
+	if (!r)
+		r = create_files(job, &journal, &saved, err);
+	if (!r && journal.path && !(job->journal = strdup(journal.path)))
+		r = no_memory(job, err);
+	if (!r)
+		r = write_down(job, &journal, &saved, err);
+	if (!r)
+		r = job->words->output ? write_copy(job, err) : clear_bits(job, &journal, err);
+	/* A journal whose bits were never touched protects nothing. */
+	if (job->step == REPAIR_NOT_BEGUN) {
+		journal_file_discard(&journal);
+		free(job->journal);
+		job->journal = NULL;
+	}
+	if (r && job->step == REPAIR_NOT_BEGUN)
+		journal_file_discard(&saved);
+	journal_file_close(&journal);
+	journal_file_close(&saved);
+	return r;
+}
