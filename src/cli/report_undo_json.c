@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* undo as JSON (mirrorctl-json(5)): the journal, the plan, what was done. */
+
+#include "cli/report_undo.h"
+
+#include "cli/report_json.h"
+
+static const char *state_name(enum undo_state state)
+{
+	switch (state) {
+	case UNDO_NEVER_WRITTEN: return "never_written";
+	case UNDO_AS_BEFORE: return "as_before";
+	case UNDO_NONE_PROVEN: return "none_proven";
+	case UNDO_INTERRUPTED: return "interrupted";
+	case UNDO_PLANNED: return "planned";
+	default: return "set_back";
+	}
+}
+
+/* Without a mirror there is nothing to name but the command. */
+static void put_head(struct json_stream *json, const struct undo_job *job)
+{
+	if (job->opened) {
+		report_json_head(json, "undo", &job->session, job->identity);
+		return;
+	}
+	json_begin(json, stdout);
+	json_string(json, "schema", JSON_SCHEMA_NAME);
+	json_string(json, "command", "undo");
+	json_string(json, "version", PACKAGE_VERSION);
+}
+
+static void put_journal(struct json_stream *json, const struct undo_job *job)
+{
+	json_string(json, "journal", job->words->journal);
+	if (*job->time)
+		json_string(json, "time", job->time);
+	json_string(json, "state", state_name(job->state));
+	json_flag(json, "dry_run", job->words->write.dry_run);
+	if (job->cut_at)
+		json_uint(json, "cut_at_byte", job->cut_at);
+	if (job->opened)
+		json_uint(json, "cleared_bits", bitmap_count(&job->journal.cleared));
+	json_uint(json, "restored_bits", job->state == UNDO_DONE ? job->nr_back : 0);
+}
+
+static void put_plan(struct json_stream *json, const struct undo_job *job, size_t room)
+{
+	const struct bitmap *sectors = &job->sectors;
+	uint64_t sector = bitmap_next_set(sectors, 0);
+	bool whole;
+
+	json_open_object(json, "plan");
+	json_uint(json, "bits", job->nr_back);
+	whole = report_json_regions(json, "regions", &job->back, room);
+	json_uint(json, "log_block_bytes", (uint64_t)job->block_sectors * SECTOR_BYTES);
+	json_uint(json, "log_blocks", bitmap_count(sectors) / job->block_sectors);
+	json_open_array(json, "log_sectors");
+	for (; room && sector < sectors->nr_bits; room--) {
+		json_uint(json, NULL, sector);
+		sector = bitmap_next_set(sectors, sector + job->block_sectors);
+	}
+	json_close_array(json);
+	json_flag(json, "truncated", !whole || sector < sectors->nr_bits);
+	json_close_object(json);
+}
+
+static void put_refused(struct json_stream *json, const struct undo_job *job, size_t room)
+{
+	bool whole;
+
+	json_open_object(json, "refused");
+	json_uint(json, "bits", job->nr_refused);
+	whole = report_json_regions(json, "regions", &job->refused, room);
+	json_flag(json, "truncated", !whole);
+	json_close_object(json);
+}
+
+void report_undo_json(const struct undo_job *job)
+{
+	size_t room = job->words->report.max_runs ? job->words->report.max_runs : MAX_RUNS_DEFAULT;
+	struct json_stream json;
+
+	put_head(&json, job);
+	json_open_object(&json, "result");
+	put_journal(&json, job);
+	if (job->opened)
+		report_json_log(&json, &job->session);
+	if (job->nr_back)
+		put_plan(&json, job, room);
+	if (job->nr_refused)
+		put_refused(&json, job, room);
+	json_close_object(&json);
+	report_json_tail(&json, &job->session, job->exit_status);
+}

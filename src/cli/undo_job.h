@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLI_UNDO_JOB_H
+#define CLI_UNDO_JOB_H
+
+#include "cli/opts.h"
+#include "cli/session.h"
+#include "core/repair.h"
+#include "core/undo.h"
+#include "io/identify.h"
+
+/*
+ * What `undo` does between its words and its report: read the journal, find its
+ * mirror, see which bits may come back, set them. cmd_undo.c calls these in turn;
+ * report_undo*.c tell about it.
+ */
+
+struct undo_words {
+	struct mirror_words mirror;
+	struct report_words report;
+	struct write_words write;
+	const char *journal;		/* JOURNAL */
+	bool list;			/* --list */
+};
+
+enum undo_state {
+	UNDO_UNDECIDED,
+	UNDO_NEVER_WRITTEN,		/* the journal has no commit: nothing was changed */
+	UNDO_AS_BEFORE,			/* the log is as it was before the repair */
+	UNDO_NONE_PROVEN,		/* no bit may come back */
+	UNDO_INTERRUPTED,		/* while the legs were read; nothing was written */
+	UNDO_PLANNED,			/* shown; nothing written */
+	UNDO_DONE,
+};
+
+#define UNDO_TIME_MAX 24u		/* "2026-11-22T15:57:04Z" */
+
+struct undo_job {
+	const struct undo_words *words;
+	enum undo_state state;
+	char time[UNDO_TIME_MAX];	/* of the repair; may be empty */
+	struct undo_journal journal;
+	uint64_t cut_at;		/* where a later record was cut short, or 0 */
+	struct identity_places places;	/* of the journal; zeroed: not used */
+	struct mirror_words mirror;	/* the user's, or those of the places */
+	struct session session;
+	bool opened;			/* … is */
+	char *identity;			/* JSON, of the mirror as it is now */
+	struct log_area again;		/* read where the session's area is too short */
+	void *now;			/* the log's area: the session's, or `again` */
+	uint64_t nr_bytes;		/* of it and of target: whole blocks */
+	void *before, *target;
+	struct bitmap back, refused;	/* regions: to be set, to stay as they are */
+	uint64_t nr_back, nr_refused;
+	struct bitmap sectors;		/* of the log, that are written; whole blocks */
+	uint32_t block_sectors;
+	enum repair_step step;
+	bool hung;			/* a device holds requests: free nothing */
+	int exit_status;
+};
+
+/* Reads the journal. UNDO_NEVER_WRITTEN is all there is to say of one that was cut
+ * short; any other can be opened. */
+int undo_job_read(struct undo_job *job, struct error *err);
+/* Opens the mirror that the words name, or the journal, and makes sure that it is the
+ * journal's and inactive. */
+int undo_job_open(struct undo_job *job, struct error *err);
+/* Looks at log and legs: job->state, and what would be written. */
+int undo_job_plan(struct undo_job *job, struct error *err);
+/* Sets the bits. */
+int undo_job_apply(struct undo_job *job, struct error *err);
+/* Everything freed, unless job->hung. */
+void undo_job_close(struct undo_job *job);
+
+/* When a journal was written, from its name or else from the file; empty when neither
+ * tells. */
+void undo_journal_time(char time[UNDO_TIME_MAX], const char *path);
+
+/* undo --list: prints it all. *status is the exit status; -errno with an error when
+ * there is no list. */
+int undo_list(const struct undo_words *words, int *status, struct error *err);
+
+#endif
