@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* mirrorctl resync offline: make the legs equal and the log true, without the kernel. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/confirm.h"
+#include "cli/report_resync.h"
+#include "cli/signals.h"
+#include "core/size.h"
+
+enum { KEY_SOURCE = 8000, KEY_PLAN, KEY_WRITE_PLAN, KEY_VERIFY, KEY_COPY_ALL, KEY_READBACK,
+       KEY_SAVE, KEY_RATE, KEY_SALVAGE, KEY_ACCEPT };
+
+static const struct argp_option options[] = {
+	{ NULL, 0, NULL, 0, "What to copy:", 3 },
+	{ "source", KEY_SOURCE, "N", 0, "Copy from leg N; 0, as the kernel does, if not given", 3 },
+	{ "plan", KEY_PLAN, "FILE", 0, "From which leg each region, see mirrorctl-plan(5)", 3 },
+	{ "write-plan", KEY_WRITE_PLAN, "FILE", 0,
+	  "Compare, and write a plan to edit to a new FILE; copy nothing", 3 },
+	{ "verify", KEY_VERIFY, NULL, 0, "Read clean regions too, and copy those that differ", 3 },
+	{ "rate", KEY_RATE, "LIMIT", 0, "Read at most LIMIT bytes a second from each leg", 3 },
+	{ "copy-all", KEY_COPY_ALL, NULL, 0, "Write what is equal as well", 4 },
+	{ "readback", KEY_READBACK, NULL, 0, "Read what was written before believing it", 4 },
+	{ "save-divergent", KEY_SAVE, "FILE", 0,
+	  "First keep what differs, of every leg, for mirrorctl extract", 4 },
+	{ "salvage", KEY_SALVAGE, NULL, 0,
+	  "Take sectors that the source cannot read from another leg, and write them to all", 4 },
+	{ "accept-salvaged", KEY_ACCEPT, NULL, 0, "Then call such regions clean, too", 4 },
+	{ 0 },
+};
+
+static error_t validate(const struct resync_words *words, const struct argp_state *state)
+{
+	struct error err = { 0 };
+
+	if (words->source_given && words->plan)
+		error_usage(&err, "--source and --plan exclude each other");
+	else if (words->plan && words->write_plan)
+		error_usage(&err, "--plan and --write-plan exclude each other");
+	else if (words->accept_salvaged && !words->salvage)
+		error_usage(&err, "--accept-salvaged goes with --salvage");
+	else if (words->report.mapfile)
+		error_usage(&err, "--mapfile goes with show, audit and extract");
+	return err.kind ? opts_error(state, &err) : 0;
+}
+
+static error_t parse_number(int key, const char *arg, struct resync_words *words,
+			    const struct argp_state *state)
+{
+	if (key == KEY_RATE)
+		return opts_rate(state, arg, &words->rate_bytes);
+	words->source_given = true;
+	return opts_number(state, "--source", arg, MIRROR_LEGS_MAX - 1, &words->source);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct resync_words *words = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		opts_write_inputs(state, &words->mirror, &words->report, &words->write);
+		return 0;
+	case KEY_SOURCE:
+	case KEY_RATE:
+		return parse_number(key, arg, words, state);
+	case KEY_PLAN:
+		words->plan = arg;
+		return 0;
+	case KEY_WRITE_PLAN:
+		words->write_plan = arg;
+		return 0;
+	case KEY_VERIFY:
+		words->verify = true;
+		return 0;
+	case KEY_COPY_ALL:
+		words->copy_all = true;
+		return 0;
+	case KEY_READBACK:
+		words->readback = true;
+		return 0;
+	case KEY_SALVAGE:
+		words->salvage = true;
+		return 0;
+	case KEY_ACCEPT:
+		words->accept_salvaged = true;
+		return 0;
+	case KEY_SAVE:
+		words->save_divergent = arg;
+		return 0;
+	case ARGP_KEY_END:
+		return validate(words, state);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	.options = options, .parser = parse, .children = opts_write_children, .args_doc = "offline [MIRROR]",
+	.doc = "Make the legs of a mirror that is not active equal, and its log true: copies one leg "
+	       "over the others wherever a region is not clean and differs. Shows its plan and asks "
+	       "first. What ends it early loses at most the last seconds: the next run goes on.\v"
+	       "Exit status: 1 something was written, 0 there was nothing to do; in addition 4 something "
+	       "is left, 8 something could not be read or written; 16 refused, or wrong usage: nothing "
+	       "was changed; 32 ended before the end.\n\n"
+	       "Examples:\n"
+	       "  mirrorctl resync offline --dry-run --table=table.txt\n"
+	       "  mirrorctl resync offline --verify --leg=a.img --leg=b.img --log=log.img --region-size=512k",
+};
+
+/* What was odd about the log, and is no more. */
+static void mark_header(struct finding_list *findings)
+{
+	static const enum finding_id ids[] = {
+		FINDING_LOG_MAGIC_ZERO, FINDING_LOG_MAGIC_FOREIGN, FINDING_LOG_MAGIC_BIG_ENDIAN,
+		FINDING_LOG_HEADER_GARBAGE, FINDING_LOG_VERSION_UNKNOWN,
+		FINDING_LOG_REGIONS_FEWER, FINDING_LOG_BITS_DISCARDED,
+	};
+
+	for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++)
+		finding_mark_repaired(findings, ids[i]);
+}
+
+static void add_findings(struct resync_job *job)
+{
+	const struct resync_result *result = &job->result;
+	struct finding_list *findings = &job->session.findings;
+
+	if (result->header_made_good)
+		mark_header(findings);
+	if (result->regions_lied)
+		finding_add(findings, FINDING_BOGUS_CLEAN, "%llu regions",
+			    (unsigned long long)result->regions_lied);
+	if (!result->regions_failed && result->end == RESYNC_COMPLETE)
+		finding_mark_repaired(findings, FINDING_BOGUS_CLEAN);
+	if (result->regions_failed || result->regions_unverified || result->log_failed)
+		finding_add(findings, FINDING_UNVERIFIABLE, "%llu regions could not be made equal",
+			    (unsigned long long)(result->regions_failed +
+						 result->regions_unverified));
+	if (result->end == RESYNC_CHANGED)
+		finding_add(findings, FINDING_CHANGED, "%s", job->change);
+	if (result->end == RESYNC_STOPPED)
+		finding_add(findings, FINDING_UNFINISHED, "%s", result->hung ?
+			    "a device did not answer" : "");
+}
+
+static int status_of(struct resync_job *job)
+{
+	const struct resync_result *result = &job->result;
+	int status = job->nr_skipped && !job->words->write.dry_run ? EXIT_FOUND : 0;
+
+	if (job->state == RESYNC_DONE) {
+		add_findings(job);
+		if (result->log_writes)
+			status |= EXIT_DONE;
+	}
+	return status | finding_exit_status(&job->session.findings);
+}
+
+static int do_resync(struct resync_job *job, struct error *err)
+{
+	const struct resync_words *words = job->words;
+	int r = resync_job_check(job, err);
+
+	if (r)
+		return r;
+	session_warn(&job->session, &words->report, 0);
+	r = resync_job_select(job, err);
+	if (!r)
+		r = resync_job_compare(job, err);
+	if (r)
+		return r;
+	if (!words->report.json)
+		report_resync_plan_text(job);
+	if (job->state != RESYNC_NOT_BEGUN && words->write_plan)
+		return resync_job_write_plan(job, err);
+	if (job->state != RESYNC_PLANNED || words->write.dry_run)
+		return 0;
+	r = confirm_name(&words->write, job->session.opened.mirror.name, err);
+	return r ? r : resync_job_apply(job, err);
+}
+
+static int check_word(int argc, char **argv, struct error *err)
+{
+	if (argc > 1 && (!strcmp(argv[1], "offline") || !strcmp(argv[1], "--help") ||
+			 !strcmp(argv[1], "-?") || !strcmp(argv[1], "--usage") ||
+			 !strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")))
+		return 0;
+	return error_usage(err, "resync what? `mirrorctl resync offline` copies the legs of a mirror that is not active; of one that runs the kernel does it, after `mirrorctl repair-log --online`");
+}
+
+static int run(int argc, char **argv)
+{
+	static struct resync_words words;
+	static struct resync_job job;
+	struct error err = { 0 };
+	bool offline = argc > 1 && !strcmp(argv[1], "offline");
+	int r, status;
+
+	memset(&words, 0, sizeof(words));
+	memset(&job, 0, sizeof(job));
+	if (check_word(argc, argv, &err))
+		return command_failed(&command_resync, &err, words_want_json(argc, argv));
+	if (offline)		/* the word goes, "mirrorctl resync" takes its place */
+		argv[1] = argv[0];
+	if (!command_parse(&command_resync, argc - offline, argv + offline, &words))
+		return EXIT_USAGE;
+	words.mirror.operand.access = words.write.dry_run || words.write_plan ? MIRROR_READ :
+										MIRROR_WRITE;
+	job.words = &words;
+	signals_install();
+	r = session_open(&job.session, &words.mirror, &words.report, &err);
+	if (!r)
+		r = do_resync(&job, &err);
+	if (r) {
+		status = command_ended(&command_resync, &err, words.report.json,
+				       r == -ECANCELED && signals_stop_wanted() ?
+				       EXIT_INTERRUPTED : 0);
+		goto out;
+	}
+	job.exit_status = status = status_of(&job);
+	if (words.report.json)
+		report_resync_json(&job);
+	else
+		report_resync_text(&job);
+out:
+	resync_job_close(&job);
+	return status;
+}
+
+const struct command command_resync = {
+	.name = "resync", .summary = "make the legs of a mirror that is not active equal",
+	.argp = &argp, .run = run,
+};

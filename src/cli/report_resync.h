@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLI_REPORT_RESYNC_H
+#define CLI_REPORT_RESYNC_H
+
+#include "cli/report.h"
+#include "cli/resync_job.h"
+
+/* The comparing before a resync as a report of its own. */
+void report_resync_audit(struct audit_report *report, const struct resync_job *job);
+
+/* Before the question: what will be read and written, and from where. */
+void report_resync_plan_text(const struct resync_job *job);
+/* Afterwards. */
+void report_resync_text(const struct resync_job *job);
+void report_resync_json(const struct resync_job *job);
+
+#endif

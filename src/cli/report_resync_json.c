@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* resync offline as JSON (mirrorctl-json(5)). */
+
+#include "cli/report_resync.h"
+
+#include "cli/report_json.h"
+
+static const char *state_name(enum resync_state state)
+{
+	switch (state) {
+	case RESYNC_NOTHING_TO_DO: return "nothing";
+	case RESYNC_PLANNED: return "planned";
+	case RESYNC_DONE: return "done";
+	default: return "not_begun";
+	}
+}
+
+static void put_leg_bytes(struct json_stream *json, const char *key, const uint64_t *bytes,
+			  unsigned int nr_legs)
+{
+	json_open_array(json, key);
+	for (unsigned int leg = 0; leg < nr_legs; leg++)
+		json_uint(json, NULL, bytes[leg]);
+	json_close_array(json);
+}
+
+static void put_unread(struct json_stream *json, const struct run_list *runs)
+{
+	json_open_array(json, "unreadable");
+	for (size_t i = 0; i < runs->nr; i++) {
+		json_open_object(json, NULL);
+		json_uint(json, "leg", runs->runs[i].leg);
+		json_uint(json, "start_sector", runs->runs[i].start);
+		json_uint(json, "sectors", runs->runs[i].sectors);
+		json_string(json, "error", error_reason(runs->runs[i].error));
+		json_close_object(json);
+	}
+	json_close_array(json);
+}
+
+static void put_failed_legs(struct json_stream *json, const struct resync_job *job)
+{
+	json_open_array(json, "failed_legs");
+	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
+		if (job->result.leg_error[leg])
+			json_uint(json, NULL, leg);
+	json_close_array(json);
+}
+
+static void put_salvage(struct json_stream *json, const struct resync_job *job)
+{
+	bool danger = false;
+
+	if (!job->salvaged)
+		return;
+	json_open_object(json, "salvage");
+	for (unsigned int outcome = 0; outcome < SALVAGE_OUTCOMES; outcome++) {
+		json_uint(json, salvage_outcome_name((enum salvage_outcome)outcome),
+			  job->salvage.sectors[outcome]);
+		danger = danger || (job->salvage.sectors[outcome] &&
+				    salvage_is_dangerous((enum salvage_outcome)outcome));
+	}
+	json_flag(json, "dangerous", danger);
+	json_close_object(json);
+}
+
+static void put_result(struct json_stream *json, const struct resync_job *job)
+{
+	static const char *const ends[] = { "finished", "stopped", "changed" };
+	const struct resync_result *result = &job->result;
+	unsigned int nr_legs = job->session.opened.mirror.nr_legs;
+
+	json_string(json, "end", ends[result->end]);
+	if (*job->change)
+		json_string(json, "change", job->change);
+	json_uint(json, "copied", result->regions_copied);
+	json_uint(json, "equal", result->regions_equal);
+	json_uint(json, "verified", result->regions_verified);
+	json_uint(json, "lied", result->regions_lied);
+	json_uint(json, "skipped", job->nr_skipped);
+	json_uint(json, "failed", result->regions_failed);
+	json_uint(json, "unverified", result->regions_unverified);
+	put_leg_bytes(json, "read_bytes", result->read_bytes, nr_legs);
+	put_leg_bytes(json, "written_bytes", result->written_bytes, nr_legs);
+	json_flag(json, "header_made_good", result->header_made_good);
+	json_flag(json, "log_failed", result->log_failed);
+	json_uint(json, "elapsed_ms", job->elapsed_ns / 1000000);
+	put_failed_legs(json, job);
+	put_unread(json, &result->unreadable);
+	put_salvage(json, job);
+}
+
+void report_resync_json(const struct resync_job *job)
+{
+	const struct resync_words *words = job->words;
+	struct audit_report report;
+	struct json_stream json;
+
+	report_resync_audit(&report, job);
+	report_json_head(&json, "resync", &job->session, job->identity);
+	json_open_object(&json, "result");
+	report_json_log(&json, &job->session);
+	if (job->compared) {
+		json_open_object(&json, "audit");
+		report_json_audit(&json, &report);
+		json_close_object(&json);
+	}
+	json_open_object(&json, "resync");
+	json_string(&json, "state", state_name(job->state));
+	json_flag(&json, "dry_run", words->write.dry_run);
+	if (!words->plan)
+		json_uint(&json, "source", words->source);
+	json_uint(&json, "not_clean", job->nr_not_clean);
+	if (job->state == RESYNC_DONE)
+		put_result(&json, job);
+	json_close_object(&json);
+	json_close_object(&json);
+	report_json_tail(&json, &job->session, job->exit_status);
+}

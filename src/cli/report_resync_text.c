@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What resync offline will do, in words, before it asks; and what it has done. */
+
+#include "cli/report_resync.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/size.h"
+#include "io/signature.h"
+
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+void report_resync_audit(struct audit_report *report, const struct resync_job *job)
+{
+	static const struct selection all = { .scope = SELECT_ALL };
+
+	*report = (struct audit_report){
+		.session = &job->session, .words = &job->words->report,
+		.result = &job->comparison.result, .selection = &all,
+		.complete = job->comparison.result.end == AUDIT_COMPLETE,
+		.elapsed_ns = job->comparison.elapsed_ns,
+	};
+	snprintf(report->scope, sizeof(report->scope), "%s", job->words->verify ?
+		 "all regions" : "regions that are not clean");
+	snprintf(report->change, sizeof(report->change), "%s", job->comparison.change);
+}
+
+/* A swapped leg is seen best by what lives on it. */
+static void print_contents(const struct resync_job *job)
+{
+	const struct opened_mirror *opened = &job->session.opened;
+	struct signature signature;
+	char what[160];
+
+	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++) {
+		const char *found = "nothing known at its start";
+
+		if (!signature_probe(&signature, opened->legs[leg], opened->mirror.geometry.length) &&
+		    signature.found)
+			found = signature_describe(what, sizeof(what), &signature);
+		printf("%s %-5u%s\n", leg ? "leg " : "\nleg ", leg, found);
+	}
+}
+
+static void print_work(const struct resync_job *job)
+{
+	const struct region_geometry *geometry = &job->session.opened.mirror.geometry;
+	char text[500], bytes[32];
+	uint64_t sectors = job->nr_not_clean * geometry->region_size;
+
+	if (sectors > geometry->length)
+		sectors = geometry->length;
+	size_format(bytes, sizeof(bytes), sectors * SECTOR_BYTES);
+	if (job->words->verify)
+		snprintf(text, sizeof(text), "read all %" PRIu64 " regions of every leg; copy what differs, and set every bit (not clean: %" PRIu64
+			 ", %s)", geometry->nr_regions, job->nr_not_clean, bytes);
+	else
+		snprintf(text, sizeof(text), "read %" PRIu64 " region%s (%s) that %s not clean, of every leg; copy what differs, and set %s",
+			 job->nr_not_clean, plural(job->nr_not_clean), bytes,
+			 job->nr_not_clean == 1 ? "is" : "are",
+			 job->nr_not_clean == 1 ? "its bit" : "their bits");
+	report_text_paragraph("PLAN", text);
+	if (job->header_bad)
+		report_text_paragraph("", "the log's header, which the kernel would not accept or which counts too few regions, is made good: after every bit that nothing proves was cleared");
+	if (job->words->plan)
+		snprintf(text, sizeof(text), "from the legs that %.200s says; what it skips stays as it is", job->words->plan);
+	else
+		snprintf(text, sizeof(text), "from leg %llu; what the other legs hold there is lost%s", job->words->source,
+			 job->words->save_divergent ? ", but for what --save-divergent keeps" :
+			 ". --save-divergent FILE keeps what differs");
+	report_text_paragraph("source", text);
+}
+
+void report_resync_plan_text(const struct resync_job *job)
+{
+	struct audit_report report;
+
+	if (job->words->report.quiet)
+		return;
+	report_resync_audit(&report, job);
+	if (job->compared)
+		report_audit_body(&report);
+	else
+		report_text_mirror(&job->session);
+	if (job->state == RESYNC_PLANNED) {
+		print_contents(job);
+		putchar('\n');
+		print_work(job);
+		if (job->compared && job->session.opened.mirror.nr_legs > 2)
+			report_text_paragraph("no vote", "where legs agree with each other against leg 0 (\"as leg N\" above) that proves nothing: in a first synchronisation that was interrupted the legs that agree are the stale ones, and leg 0 has the data.");
+		if (job->session.opened.mirror.sync == MIRROR_SYNC_SYNC)
+			report_text_paragraph("WARNING", "the table says sync: with it the kernel copies leg 0 over the others at the next activation, whatever is done here.");
+	}
+	fflush(stdout);
+}
+
+static void print_bytes(const struct resync_job *job)
+{
+	const struct resync_result *result = &job->result;
+	char text[300], read[32], written[32], rate[32];
+	double seconds = (double)job->elapsed_ns / 1e9;
+	uint64_t total = 0;
+
+	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
+		total += result->written_bytes[leg];
+	snprintf(text, sizeof(text), "%s of each leg, wrote %s, in %.*f s",
+		 size_format(read, sizeof(read), result->read_bytes[0]),
+		 size_format(written, sizeof(written), total), seconds < 10 ? 1 : 0, seconds);
+	if (seconds >= 0.05)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), " (%s/s)",
+			 size_format(rate, sizeof(rate), (uint64_t)((double)result->read_bytes[0] / seconds)));
+	report_text_paragraph("read", text);
+}
+
+static void print_counts(const struct resync_job *job)
+{
+	const struct resync_result *result = &job->result;
+	const struct { uint64_t count; const char *text; } rows[] = {
+		{ result->regions_copied, "copied, and now clean" },
+		{ result->regions_equal, "were equal already, and are now clean" },
+		{ result->regions_verified, "clean and equal" },
+		{ result->regions_lied, "among them: called clean, and differing" },
+		{ job->nr_skipped, "skipped by the plan" },
+		{ result->regions_failed, "could not be made equal, and stay not clean" },
+		{ result->regions_unverified, "clean, but could not be read everywhere" },
+	};
+
+	putchar('\n');
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (rows[i].count)
+			printf("%10" PRIu64 "  %s\n", rows[i].count, rows[i].text);
+}
+
+static void print_errors(const struct resync_job *job)
+{
+	const struct run_list *runs = &job->result.unreadable;
+	size_t shown = 0;
+	char text[200];
+
+	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
+		if (job->result.leg_error[leg]) {
+			snprintf(text, sizeof(text), "leg %u: a write failed (%s), and it was given up", leg,
+				 error_reason(job->result.leg_error[leg]));
+			report_text_paragraph("FAILED", text);
+		}
+	if (job->result.log_failed)
+		report_text_paragraph("FAILED", "the log could not be written: what was copied since its last write will be copied again");
+	for (size_t i = 0; i < runs->nr && shown < 20; i++, shown++) {
+		const struct sector_run *run = &runs->runs[i];
+
+		snprintf(text, sizeof(text), "leg %u, sectors %" PRIu64 "-%" PRIu64 ": %s", run->leg,
+			 run->start, run->start + run->sectors - 1, error_reason(run->error));
+		report_text_paragraph("UNREAD", text);
+	}
+	if (shown < runs->nr)
+		printf("          … and %zu more runs (--json lists them)\n", runs->nr - shown);
+}
+
+/* Sectors by what became of them. */
+static void print_salvage(const struct resync_job *job)
+{
+	static const char *const texts[SALVAGE_OUTCOMES] = {
+		[SALVAGE_DONE] = "taken from another leg, and now on every leg",
+		[SALVAGE_SOURCE_FAILED] = "held by another leg, but the source does not take them",
+		[SALVAGE_LEG_FAILED] = "held by the source, but another leg does not take them",
+		[SALVAGE_DISAGREE] = "differ between the legs that can be read: choose with --plan",
+		[SALVAGE_LOST] = "cannot be read on any leg",
+		[SALVAGE_READABLE] = "could be read on the source after all",
+		[SALVAGE_CLEAN] = "in regions that are called clean: left alone",
+		[SALVAGE_UNFINISHED] = "not looked at",
+	};
+	bool danger = false;
+
+	if (!job->salvaged)
+		return;
+	printf("\nSectors that the source could not read:\n");
+	for (unsigned int outcome = 0; outcome < SALVAGE_OUTCOMES; outcome++) {
+		if (!job->salvage.sectors[outcome])
+			continue;
+		printf("%10" PRIu64 "  %s\n", job->salvage.sectors[outcome], texts[outcome]);
+		danger = danger || salvage_is_dangerous((enum salvage_outcome)outcome);
+	}
+	if (danger)
+		report_text_paragraph("DANGER", "leg 0 is what a kernel copies from. Do not activate this mirror without handle_errors in its table: the kernel would write zeros over what only another leg still holds. Copy the source leg with ddrescue to a good disk, give the copy, and run this again.");
+}
+
+static const char *next_step(const struct resync_job *job)
+{
+	const struct resync_result *result = &job->result;
+
+	if (result->end == RESYNC_CHANGED)
+		return "nothing was written since. Find out who uses it, then run this again.";
+	if (result->end == RESYNC_STOPPED)
+		return "run this again: it goes on where the log says.";
+	if (job->salvaged && !job->words->accept_salvaged && job->salvage.sectors[SALVAGE_DONE])
+		return "what was salvaged is on every leg; its regions are not called clean before you run this again, or with --accept-salvaged.";
+	if (result->regions_failed || result->regions_unverified)
+		return "what could not be read is on one leg only, if anywhere: read it with ddrescue, or choose another --source for it (--write-plan).";
+	if (job->session.opened.mirror.sync == MIRROR_SYNC_SYNC)
+		return "the table says sync: with it the kernel clears every bit at the next activation and copies leg 0 over the others everywhere. Activate with a table without sync.";
+	if (job->nr_skipped)
+		return "the skipped regions are still as the log says; the kernel copies those that are not clean from leg 0 at the next activation.";
+	if (!job->words->verify)
+		return "nothing: every region is clean now, and the kernel will copy nothing. What was clean before was not looked at; --verify does.";
+	return "nothing: the legs are equal and the log says so. The kernel will copy nothing.";
+}
+
+void report_resync_text(const struct resync_job *job)
+{
+	if (job->words->report.quiet)
+		return;
+	putchar('\n');
+	switch (job->state) {
+	case RESYNC_NOTHING_TO_DO:
+		report_text_paragraph("Nothing to do:", job->nr_skipped ?
+			"what is not clean is skipped by the plan. Nothing was written." :
+			"every region is clean, and the log is good. Nothing was written. (--verify reads what is clean, too.)");
+		if (job->words->write_plan)
+			report_text_paragraph("plan", job->words->write_plan);
+		break;
+	case RESYNC_PLANNED:
+		if (job->words->write_plan)
+			report_text_paragraph("plan", job->words->write_plan);
+		report_text_paragraph("dry run", "no leg and no log was written.");
+		break;
+	case RESYNC_NOT_BEGUN:
+		report_text_paragraph("Ended:", "before anything was written.");
+		break;
+	default:
+		print_bytes(job);
+		print_counts(job);
+		print_errors(job);
+		print_salvage(job);
+		putchar('\n');
+		report_text_paragraph("What to do:", next_step(job));
+	}
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/resync_job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/progress.h"
+#include "cli/signals.h"
+#include "io/identify.h"
+#include "io/state.h"
+
+void resync_job_close(struct resync_job *job)
+{
+	bool hung = job->hung || job->comparison.result.hung || job->recorded.hung ||
+		    job->result.hung || job->salvage.hung;
+
+	if (!hung) {
+		bitmap_free(&job->work);
+		resync_result_free(&job->result);
+		salvage_result_free(&job->salvage);
+	}
+	resync_plan_free(&job->plan);
+	comparison_free(&job->comparison);
+	free(job->identity);
+	session_close(&job->session, hung);
+}
+
+static int no_memory(const struct resync_job *job, struct error *err)
+{
+	return error_operation(err, ENOMEM, "%s: not enough memory for %" PRIu64 " regions; nothing was changed",
+			       job->session.opened.mirror.name,
+			       job->session.opened.mirror.geometry.nr_regions);
+}
+
+/* --- is it one that can be synchronised? ------------------------------------------ */
+
+static int check_legs(const struct resync_job *job, struct error *err)
+{
+	const struct mirror *mirror = &job->session.opened.mirror;
+
+	for (unsigned int leg = 0; leg < mirror->nr_legs; leg++)
+		if (mirror->legs[leg].missing)
+			return error_operation(err, ENODEV, "leg %u of %s is missing, and a bit says that all legs are equal: give it, or a table without it; nothing was changed",
+					       leg, mirror->name);
+	if (job->words->source_given && job->words->source >= mirror->nr_legs)
+		return error_usage(err, "--source %llu: %s has legs 0 to %u", job->words->source,
+				   mirror->name, mirror->nr_legs - 1);
+	return 0;
+}
+
+/* A file system where the log should be is worth more than a log. */
+static int check_signature(const struct resync_job *job, struct error *err)
+{
+	const struct finding_list *findings = &job->session.findings;
+
+	if (mirror_log_header_accepted(&job->session.log.header))
+		return 0;
+	for (size_t i = 0; i < findings->nr; i++)
+		if (findings->items[i].id == FINDING_LOG_SIGNATURE)
+			return error_operation(err, EEXIST, "%s, and no log: check path and offset; wipefs it if it shall become the log; nothing was changed",
+					       findings->items[i].detail);
+	return 0;
+}
+
+int resync_job_check(struct resync_job *job, struct error *err)
+{
+	const struct opened_mirror *opened = &job->session.opened;
+	const struct mirror_log *log = &job->session.log;
+	int r;
+
+	if (opened->log_only)
+		return error_usage(err, "resync copies legs: give --leg twice or more and --region-size beside --log");
+	if (!job->session.has_log)
+		return error_operation(err, EOPNOTSUPP, "%s has a core log: activating it synchronises everything",
+				       opened->mirror.name);
+	if (log->defects & (LOG_TOO_SMALL | LOG_HEADER_TRUNCATED))
+		return error_operation(err, ENOSPC, "%s is too small for the bits of %" PRIu64 " regions: the kernel refuses such a table; take a larger one",
+				       opened->log->name, log->nr_regions);
+	r = opts_check_new_file("--save-divergent", job->words->save_divergent, err);
+	if (!r)
+		r = opts_check_new_file("--write-plan", job->words->write_plan, err);
+	if (!r)
+		r = session_check_count(&job->session, err);
+	if (!r)
+		r = check_legs(job, err);
+	if (!r)
+		r = check_signature(job, err);
+	return r;
+}
+
+/* --- which regions, from where ----------------------------------------------------- */
+
+/* NULL with errno: a pipe would be waited for with all legs claimed. */
+static FILE *open_regular(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return NULL;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return fopen(path, "re");
+}
+
+static int read_plan(struct resync_job *job, struct error *err)
+{
+	const struct mirror *mirror = &job->session.opened.mirror;
+	const char *path = job->words->plan;
+	struct error why = { 0 };
+	FILE *file = open_regular(path);
+	char *text = malloc(RESYNC_PLAN_BYTES_MAX + 1);
+	size_t nr_bytes = file && text ? fread(text, 1, RESYNC_PLAN_BYTES_MAX + 1, file) : 0;
+	int r = 0;
+
+	if (!file || ferror(file))
+		r = error_operation(err, errno ? errno : EIO, "--plan %s: cannot be read: %s", path,
+				    error_reason(errno ? errno : EIO));
+	else if (!text)
+		r = no_memory(job, err);
+	else if (nr_bytes > RESYNC_PLAN_BYTES_MAX)
+		r = error_usage(err, "--plan %s: is larger than a plan can be", path);
+	else if (resync_plan_parse(&job->plan, text, nr_bytes, mirror->geometry.nr_regions,
+				   mirror->nr_legs, &why))
+		r = error_usage(err, "--plan %.150s: %.320s", path, why.text);
+	if (file)
+		fclose(file);
+	free(text);
+	return r;
+}
+
+/* A weak identity is made of contents, which the very run that the plan is for changes: of
+ * it the geometry alone can be compared. */
+static bool is_planned_for(const struct identity *plan, const struct identity *now, char *why,
+			   size_t room)
+{
+	if (strcmp(plan->kind, "weak") && strcmp(now->kind, "weak"))
+		return identity_matches(plan, now, why, room);
+	snprintf(why, room, "it has another length, region size or number of legs");
+	return plan->length == now->length && plan->region_size == now->region_size &&
+	       plan->nr_legs == now->nr_legs;
+}
+
+/* A plan belongs to the mirror that it was written for. */
+static int check_plan(struct resync_job *job, struct error *err)
+{
+	struct identity identity;
+	char why[256];
+	int r;
+
+	if (!job->plan.has_identity)
+		return 0;
+	r = mirror_identify(&identity, &job->session.opened, job->session.engine, err);
+	job->hung = job->hung || r == -ETIMEDOUT;
+	if (!r && !is_planned_for(&job->plan.identity, &identity, why, sizeof(why)))
+		r = error_operation(err, ESTALE, "--plan %.150s is for another mirror, or this one has changed since: %s; write a new one; nothing was changed",
+				    job->words->plan, why);
+	return r;
+}
+
+/* How much of the work the plan skips. */
+static uint64_t count_skipped(const struct resync_job *job)
+{
+	uint64_t nr_regions = job->session.opened.mirror.geometry.nr_regions, last, skipped = 0;
+
+	for (uint64_t region = 0; region < nr_regions; region = last + 1)
+		if (resync_plan_source(&job->plan, region, nr_regions, &last) == RESYNC_SKIP)
+			skipped += bitmap_count_run(&job->work, region, last);
+	return skipped;
+}
+
+int resync_job_select(struct resync_job *job, struct error *err)
+{
+	uint64_t nr_regions = job->session.opened.mirror.geometry.nr_regions, first, last, from = 0;
+	const struct mirror_log *log = &job->session.log;
+	uint32_t count = (uint32_t)log->header.nr_regions;
+	int r = 0;
+
+	resync_plan_init(&job->plan, (unsigned int)job->words->source);
+	if (bitmap_alloc(&job->work, nr_regions))
+		return no_memory(job, err);
+	bitmap_set_run(&job->work, 0, nr_regions - 1);
+	job->nr_not_clean = nr_regions - log->clean;
+	while (!job->words->verify && bitmap_next_run(&log->clean_bits, true, from, &first, &last)) {
+		bitmap_clear_run(&job->work, first, last);
+		from = last + 1;
+	}
+	job->header_bad = !mirror_log_header_accepted(&log->header) || count < nr_regions;
+	if (job->words->plan)
+		r = read_plan(job, err);
+	if (!r && job->words->plan)
+		r = check_plan(job, err);
+	if (r)
+		return r;
+	job->nr_skipped = count_skipped(job);
+	job->nr_work = bitmap_count(&job->work) - job->nr_skipped;
+	if (job->nr_work)
+		job->state = RESYNC_PLANNED;
+	return 0;
+}
+
+/* --- looking first ------------------------------------------------------------------ */
+
+/* Three legs or more can outvote leg 0, which must be told before it is copied; and what
+ * only looks, or keeps what it overwrites, has to read everything first. */
+static bool must_compare(const struct resync_job *job)
+{
+	const struct resync_words *words = job->words;
+
+	return words->write.dry_run || words->write_plan ||
+	       (job->session.opened.mirror.nr_legs > 2 && !words->source_given && !words->plan);
+}
+
+int resync_job_compare(struct resync_job *job, struct error *err)
+{
+	int r;
+
+	if (job->state != RESYNC_PLANNED || !must_compare(job))
+		return 0;
+	job->comparison = (struct comparison){ .selected = &job->work,
+					       .rate_bytes = job->words->rate_bytes };
+	r = comparison_run(&job->comparison, &job->session, &job->words->report, err);
+	if (r)
+		return r;
+	job->compared = true;
+	comparison_add_findings(&job->comparison, &job->session);
+	if (job->comparison.result.end != AUDIT_COMPLETE)
+		job->state = RESYNC_NOT_BEGUN;
+	return 0;
+}
+
+static int put_line(void *context, const char *line)
+{
+	return fprintf(context, "%s\n", line) < 0 ? -EIO : 0;
+}
+
+static int identify(struct resync_job *job, struct error *err)
+{
+	struct identity identity;
+	int r;
+
+	if (job->identity)
+		return 0;
+	r = mirror_identify(&identity, &job->session.opened, job->session.engine, err);
+	job->hung = job->hung || r == -ETIMEDOUT;
+	if (!r && mirror_identity_json(&job->identity, &identity, &job->session.opened))
+		r = no_memory(job, err);
+	return r;
+}
+
+int resync_job_write_plan(struct resync_job *job, struct error *err)
+{
+	const char *path = job->words->write_plan;
+	const struct mirror *mirror = &job->session.opened.mirror;
+	FILE *file;
+	int fd, r = identify(job, err);
+
+	if (r)
+		return r;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!file) {
+		r = -errno;
+	} else {
+		r = resync_plan_write(put_line, file, job->identity, &job->work,
+				      job->compared ? &job->comparison.result : NULL, &mirror->geometry, mirror->nr_legs,
+				      (unsigned int)job->words->source);
+		if (fclose(file) && !r)
+			r = -errno;
+		if (r)
+			unlink(path);
+	}
+	if (!r)
+		return 0;
+	return error_operation(err, -r, "--write-plan %s: cannot be written: %s; give the name of a new file",
+			       path, error_reason(r));
+}
+
+/* --- doing it ---------------------------------------------------------------------- */
+
+struct run {
+	struct resync_job *job;
+	struct progress progress;
+};
+
+static bool hook_poll(void *context, const struct resync_progress *at)
+{
+	struct run *run = context;
+	struct audit_progress shown = {
+		.done_sectors = at->done_sectors, .total_sectors = at->total_sectors,
+		.bytes_per_leg = at->bytes_per_leg,
+	};
+
+	progress_show(&run->progress, &shown, signals_status_wanted());
+	return signals_stop_wanted();
+}
+
+static bool hook_unchanged(void *context)
+{
+	struct run *run = context;
+
+	return session_unchanged(&run->job->session, run->job->change,
+				 sizeof(run->job->change));
+}
+
+static int poll_saving(void *context, uint64_t regions_done)
+{
+	(void)context;
+	(void)regions_done;
+	return signals_stop_wanted() ? -ECANCELED : 0;
+}
+
+static void point_at_legs(const struct resync_job *job, struct block_device *legs[])
+{
+	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
+		legs[leg] = &job->session.opened.legs[leg]->block;
+}
+
+/* Everything that differs, of every leg, before the first byte is overwritten. */
+static int save_divergent(struct resync_job *job, struct error *err)
+{
+	const char *path = job->words->save_divergent;
+	struct block_device *legs[MIRROR_LEGS_MAX];
+	struct repair_plan work = { .clear = job->work };
+	struct journal_file saved = { 0 };
+	char *warning = NULL;
+	int r;
+
+	if (!path)
+		return 0;
+	point_at_legs(job, legs);
+	r = identify(job, err);
+	if (!r)
+		r = state_check_place(path, &job->session.opened, &warning, err);
+	if (!r)
+		r = journal_file_create_at(&saved, path, err);
+	if (!r) {
+		struct repair_record record = {
+			.identity = job->identity, .plan = &work,
+			.current = job->session.area.bytes, .edited = job->session.area.bytes,
+			.area_bytes = job->session.area.nr_bytes, .engine = job->session.engine,
+			.legs = legs, .nr_legs = job->session.opened.mirror.nr_legs,
+			.geometry = job->session.opened.mirror.geometry,
+			.saved = &saved.writer, .poll = poll_saving,
+		};
+
+		r = repair_record(&job->recorded, &record, err);
+	}
+	if (!r)
+		r = journal_file_commit(&saved, err);
+	if (r)
+		journal_file_discard(&saved);
+	journal_file_close(&saved);
+	free(warning);
+	return r;
+}
+
+static void describe(const struct resync_job *job, struct block_device *legs[],
+		     struct resync_input *input, struct resync_options *options)
+{
+	const struct session *session = &job->session;
+
+	*input = (struct resync_input){
+		.engine = session->engine, .nr_legs = session->opened.mirror.nr_legs,
+		.log = &session->opened.log->block, .geometry = session->opened.mirror.geometry,
+		.area = session->area.bytes, .area_bytes = session->area.nr_bytes,
+		.plan = &job->plan,
+	};
+	memcpy(input->legs, legs, sizeof(input->legs));
+	*options = (struct resync_options){
+		.verify = job->words->verify, .copy_all = job->words->copy_all,
+		.readback = job->words->readback, .rate_bytes = job->words->rate_bytes,
+		.max_runs = job->words->report.max_runs ? job->words->report.max_runs :
+							  MAX_RUNS_DEFAULT,
+	};
+}
+
+static void log_action(const struct resync_job *job)
+{
+	const char *sudo = getenv("SUDO_USER");
+
+	system_log_action("resync offline: uid %u%s%s made %" PRIu64 " regions of %s clean, source leg %llu%s",
+			  (unsigned int)getuid(), sudo ? " as " : "", sudo ? sudo : "",
+			  job->result.regions_copied + job->result.regions_equal,
+			  job->session.opened.mirror.name, job->words->source,
+			  job->words->plan ? " or as planned" : "");
+}
+
+static bool poll_salvage(void *context, uint64_t done_sectors, uint64_t total_sectors)
+{
+	(void)context;
+	(void)done_sectors;
+	(void)total_sectors;
+	return signals_stop_wanted();
+}
+
+/* What the source could not deliver, from another leg onto every leg. */
+static int salvage(struct resync_job *job, struct run *run, const struct resync_input *copied,
+		   struct error *err)
+{
+	struct salvage_hooks hooks = {
+		.context = run, .poll = poll_salvage, .unchanged = hook_unchanged,
+	};
+	struct salvage_input input = {
+		.engine = copied->engine, .nr_legs = copied->nr_legs,
+		.geometry = copied->geometry, .area = copied->area,
+		.area_bytes = copied->area_bytes, .plan = copied->plan,
+		.unreadable = &job->result.unreadable, .max_runs = MAX_RUNS_DEFAULT,
+	};
+
+	memcpy(input.legs, copied->legs, sizeof(input.legs));
+	job->salvaged = true;
+	return salvage_run(&job->salvage, &input, &hooks, err);
+}
+
+/* The second pass goes on where the first has ended: what both did counts. */
+static void add_first_pass(struct resync_result *result, const struct resync_result *first)
+{
+	result->regions_copied += first->regions_copied;
+	result->regions_equal += first->regions_equal;
+	result->regions_lied += first->regions_lied;
+	result->log_writes += first->log_writes;
+	result->header_made_good = result->header_made_good || first->header_made_good;
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++) {
+		result->read_bytes[leg] += first->read_bytes[leg];
+		result->written_bytes[leg] += first->written_bytes[leg];
+		if (!result->leg_error[leg])
+			result->leg_error[leg] = first->leg_error[leg];
+	}
+}
+
+static bool wants_second_pass(const struct resync_job *job)
+{
+	return job->words->accept_salvaged && job->salvage.end == SALVAGE_COMPLETE &&
+	       !job->salvage.hung && (job->salvage.sectors[SALVAGE_DONE] ||
+				      job->salvage.sectors[SALVAGE_READABLE]);
+}
+
+/* Every pass in turn. */
+static int copy(struct resync_job *job, struct run *run, const struct resync_input *input,
+		const struct resync_options *options, const struct resync_hooks *hooks,
+		struct error *err)
+{
+	struct resync_result first;
+	int r = resync_run(&job->result, input, options, hooks, err);
+
+	if (r || !job->words->salvage || job->result.end != RESYNC_COMPLETE ||
+	    !job->result.unreadable.nr)
+		return r;
+	r = salvage(job, run, input, err);
+	if (r || !wants_second_pass(job))
+		return r;
+	first = job->result;
+	r = resync_run(&job->result, input, options, hooks, err);
+	add_first_pass(&job->result, &first);
+	resync_result_free(&first);
+	return r;
+}
+
+int resync_job_apply(struct resync_job *job, struct error *err)
+{
+	struct block_device *legs[MIRROR_LEGS_MAX] = { 0 };
+	struct run run = { .job = job };
+	struct resync_hooks hooks = {
+		.context = &run, .now_ns = clock_hook_now, .sleep_ms = clock_hook_sleep,
+		.poll = hook_poll, .unchanged = hook_unchanged,
+	};
+	struct resync_options options;
+	struct resync_input input;
+	int r = save_divergent(job, err);
+
+	if (r)
+		return r;
+	point_at_legs(job, legs);
+	describe(job, legs, &input, &options);
+	progress_start(&run.progress, &job->words->report);
+	r = copy(job, &run, &input, &options, &hooks, err);
+	progress_end(&run.progress);
+	job->elapsed_ns = clock_now_ns() - run.progress.started_ns;
+	if (!r)
+		job->state = RESYNC_DONE;
+	log_action(job);
+	return r;
+}
