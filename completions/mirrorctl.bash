@@ -33,8 +33,24 @@ _mirrorctl_offer_mirrors()
 	_mirrorctl_offer "$names"
 }
 
+# JOURNAL first, then MIRROR.
+_mirrorctl_offer_journals()
+{
+	local mirrors
+
+	_mirrorctl_offer_mirrors
+	[[ $cur != /* ]] || return
+	mirrors=("${COMPREPLY[@]}")
+	_mirrorctl_offer_files
+	COMPREPLY+=("${mirrors[@]}")
+}
+
 _mirrorctl_offer_value()
 {
+	if [[ $command == extract && $1 == --leg ]]; then
+		_mirrorctl_offer '0 1 2 3 4 5 6 7 8'
+		return
+	fi
 	case $1 in
 	--leg)
 		_mirrorctl_offer_files
@@ -42,7 +58,7 @@ _mirrorctl_offer_value()
 			COMPREPLY+=(missing)
 		fi
 		;;
-	--log | --table | --mapfile | --config | --device) _mirrorctl_offer_files ;;
+	--log | --table | --mapfile | --from | --output | -o | --save-divergent | --plan | --write-plan | --source | --plan | --write-plan | --state-dir | --config | --device) _mirrorctl_offer_files ;;
 	--progress) _mirrorctl_offer 'auto always never json' ;;
 	--color) _mirrorctl_offer 'auto always never' ;;
 	--io-engine) _mirrorctl_offer 'auto io_uring threads' ;;
@@ -54,7 +70,7 @@ _mirrorctl_takes_value()
 	case $1 in
 	--config | --leg | --log | --region-size | --length | --table | --device | --segment | \
 	--progress | --color | --max-runs | --mapfile | --io-engine | --regions | --sample | \
-	--seed | --rate) return 0 ;;
+	--seed | --rate | --from | --output | -o | --save-divergent | --plan | --write-plan | --source | --state-dir | --max-suspend | --sectors) return 0 ;;
 	*) return 1 ;;
 	esac
 }
@@ -86,11 +102,24 @@ _mirrorctl_offer_options()
 {
 	local mirror='--leg= --log= --region-size= --length= --table= --device= --segment= --inactive'
 	local report='--json -q --quiet -v --verbose --progress= --color= --max-runs= --mapfile= --io-engine='
+	local write='--dry-run --yes --state-dir='
 	local help='-? --help --usage -V --version'
 
 	case $1 in
 	'') _mirrorctl_offer "--config= --no-config --json -q --quiet -v --verbose $help" ;;
 	show) _mirrorctl_offer "--runs --map $mirror $report $help" ;;
+	extract) _mirrorctl_offer "--leg= -o --output= --regions= --sectors= $report $help" ;;
+	repair-log)
+		_mirrorctl_offer "--from= --regions= --clear-regardless --rate= -o --output= \
+			--save-divergent= --force-large --online --max-suspend= \
+			$write $mirror $report $help"
+		;;
+	undo) _mirrorctl_offer "--list $write $mirror $report $help" ;;
+	resync)
+		_mirrorctl_offer "--source= --plan= --write-plan= --verify --rate= --copy-all --readback \
+			--salvage --accept-salvaged \
+			--save-divergent= $write $mirror $report $help"
+		;;
 	audit) _mirrorctl_offer "--all --regions= --sample= --seed= --rate= $mirror $report $help" ;;
 	esac
 }
@@ -134,7 +163,11 @@ _mirrorctl()
 	elif [[ $cur == -* ]]; then
 		_mirrorctl_offer_options "$command"
 	elif [[ -z $command ]]; then
-		_mirrorctl_offer 'show audit'
+		_mirrorctl_offer 'show audit repair-log undo resync extract'
+	elif [[ $command == undo ]]; then
+		_mirrorctl_offer_journals
+	elif [[ $command == extract ]]; then
+		_mirrorctl_offer_files
 	else
 		_mirrorctl_offer_mirrors
 	fi

@@ -7,7 +7,9 @@
 
 #include "cli/json_stream.h"
 
-const struct command *const commands[] = { &command_show, &command_audit, NULL };
+const struct command *const commands[] = { &command_show, &command_audit,
+					   &command_repair_log, &command_undo,
+					   &command_resync, &command_extract, NULL };
 
 bool words_want_json(int argc, char **argv)
 {
@@ -70,12 +72,20 @@ bool command_parse(const struct command *command, int argc, char **argv, void *w
 	return !r;
 }
 
-int command_failed(const struct command *command, const struct error *err, bool json)
+int command_ended(const struct command *command, const struct error *err, bool json, int also)
 {
 	int status = err->kind == ERROR_USAGE ? EXIT_USAGE : EXIT_TROUBLE;
+
+	/* Who ends a run knows why it did not come to its end. */
+	status = also & EXIT_INTERRUPTED ? also : status | also;
 
 	fprintf(stderr, "mirrorctl: %s\n", err->text);
 	if (json)
 		print_json_error(command ? command->name : "", err->text, status);
 	return status;
+}
+
+int command_failed(const struct command *command, const struct error *err, bool json)
+{
+	return command_ended(command, err, json, 0);
 }

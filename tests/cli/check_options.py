@@ -67,14 +67,21 @@ def option_heading(option):
     return text if short == "-" else "-%s, %s" % (short, text)
 
 
+def is_about(sub, scope):
+    """Is a section of OPTIONS about this command? "Options of show, audit and
+    extract: how to report", "Options of all commands: help"."""
+    if scope == "global":
+        return sub == "Global options"
+    names = re.match(r"Options of ([^:]*)", sub)
+    return names and (names[1] == "all commands" or
+                      scope in re.split(r", | and ", names[1]))
+
+
 def check_manual_options(facts, sections):
-    shared = ["Options of both commands: which mirror",
-              "Options of both commands: how to report",
-              "Options of both commands: help"]
     for scope in ["global"] + [command[0] for command in facts["command"]]:
         expected = {(option_heading(o),) for o in facts["option"] if o[0] == scope}
-        subs = ["Global options"] if scope == "global" else shared + ["Options of " + scope]
-        found = {(h,) for sub in subs for h in sections.get(("OPTIONS", sub), [])}
+        found = {(h,) for (section, sub), headings_of in sections.items()
+                 if section == "OPTIONS" and is_about(sub, scope) for h in headings_of}
         result("mirrorctl.8 has the options of " + scope, expected, found)
     result("mirrorctl.8 has the commands", {(c[0],) for c in facts["command"]},
            {(h,) for h in sections.get(("COMMANDS", ""), [])})
@@ -117,38 +124,60 @@ def check_ids(facts, sections, definitions):
 
 # A section of mirrorctl-json.5 and the schema's definitions that it describes.
 KEYS = {
-    "The report": ["show_report", "audit_report", "error_report"],
+    "The report": ["show_report", "audit_report", "repair_report", "resync_report", "undo_report",
+                   "extract_report", "error_report"],
     "mirror": ["mirror"],
+    "mirror.identity": ["identity"],
+    "mirror.identity.places": ["places"],
     "A leg or the log": ["leg", "place"],
     "result of show": ["show_result"],
     "An item of clean_runs": ["clean_run"],
     "result.log": ["log"],
     "result.next_resume": ["next_resume"],
     "result of audit": ["audit_result"],
+    "result of repair-log": ["repair_result"],
+    "result.repair": ["repair"],
+    "result.repair.plan": ["repair_plan"],
+    "result.repair.online": ["repair_online"],
+    "result of undo": ["undo_result"],
+    "result.plan": ["undo_plan"],
+    "result.refused": ["undo_refused"],
+    "result of undo --list": ["undo_list_result"],
+    "An item of journals": ["journal_item"],
+    "result of resync": ["resync_result"],
+    "result.resync": ["resync"],
+    "result.resync.salvage": ["salvage"],
+    "An item of unreadable": ["unread_run"],
     "An item of region_runs": ["region_run"],
     "An item of runs": ["differing_run", "unreadable_run"],
     "An item of agreement": ["agreement"],
     "result.sample": ["sample"],
+    "result of extract": ["extract_result"],
+    "An item of legs of extract": ["saved_leg"],
+    "An item of runs of extract": ["sector_run"],
+    "result.extracted": ["extracted"],
     "An item of findings": ["finding"],
     "An item of causes": ["cause"],
 }
 
 
+def keys_of(sections, sub):
+    """From headings like "legs (array), log (string)" or "first, last (number)"."""
+    return {(key,) for heading in sections.get(("KEYS", sub), [])
+            for key in re.sub(r" \([^)]*\)", "", heading).split(", ")}
+
+
 def check_keys(sections, definitions):
     for sub, names in KEYS.items():
-        found = set()
-        for heading in sections.get(("KEYS", sub), []):
-            found |= {(key,) for key in re.sub(r" \(.*", "", heading).split(", ")}
         result("mirrorctl-json.5 has the keys of " + sub,
-               {(key,) for name in names for key in definitions[name]["properties"]}, found)
+               {(key,) for name in names for key in definitions[name]["properties"]},
+               keys_of(sections, sub))
     described = {name for names in KEYS.values() for name in names}
     described |= {"counts", "region_runs_by_verdict", "differing_sectors", "progress_line"}
     result("mirrorctl-json.5 describes every object of the schema",
            {(name,) for name, d in definitions.items() if "properties" in d},
            {(name,) for name in described})
-    found = set()
-    for heading in sections.get(("KEYS", "A line of --progress=json"), []):
-        found |= {(key,) for key in re.sub(r" \(.*", "", heading).split(", ")}
+    found = keys_of(sections, "A line of --progress=json")
     inner = definitions["progress_line"]["properties"]["progress"]["properties"]
     result("mirrorctl-json.5 has the keys of a progress line",
            {(key,) for key in inner} | {("progress",)}, found)

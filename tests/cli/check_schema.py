@@ -22,7 +22,15 @@ import jsonschema
 # to be seen.
 RARE_KEYS = {
     ("mirror", "uuid"), ("mirror", "in_sync"), ("leg", "health"),
-    ("place", "health"), ("audit_result", "change"),
+    ("place", "health"), ("audit_result", "change"), ("resync", "change"),
+    ("unread_run", "leg"), ("unread_run", "start_sector"), ("unread_run", "sectors"),
+    ("unread_run", "error"), ("resync", "salvage"), ("salvage", "salvaged"),
+    ("salvage", "source_failed"), ("salvage", "leg_failed"), ("salvage", "disagree"),
+    ("salvage", "lost"), ("salvage", "readable"), ("salvage", "clean"),
+    ("salvage", "unfinished"), ("salvage", "dangerous"),
+    ("repair", "online"), ("repair_online", "rounds"), ("repair_online", "suspended_ms"),
+    ("repair_online", "suspend_call_ms"), ("repair_online", "in_sync"),
+    ("repair_online", "differing_after"),
 }
 RARE_IDS = {
     "finding_id": {"health-leg", "health-log", "more-clean-than-sync", "note",
@@ -70,7 +78,9 @@ class Schema:
     def report_kind(instance):
         if "error" in instance:
             return "error_report"
-        return {"show": "show_report", "audit": "audit_report"}.get(
+        return {"show": "show_report", "audit": "audit_report",
+                "extract": "extract_report",
+                "repair-log": "repair_report", "resync": "resync_report", "undo": "undo_report"}.get(
             instance.get("command"), "error_report")
 
     def record(self, instance, schema, name=None):
