@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IO_LVM_H
+#define IO_LVM_H
+
+#include "core/lvm_layout.h"
+#include "core/lvm_report.h"
+
+/*
+ * LVM's own command: the only one that reads its metadata. It is run without a shell, in
+ * the C locale, with nothing of ours open in it, and what it says on stderr becomes part
+ * of the error.
+ */
+
+/* Is there an `lvm` to ask? 0; -ENOENT with an error: none installed, so volume groups
+ * cannot be looked at (explicit legs can). */
+int lvm_probe(struct error *err);
+
+/* Runs `lvm` with these words (NULL-terminated, "lvm" not among them). *output gets its
+ * stdout (allocated, NUL-terminated; may be NULL), at most `max_bytes`. 0; -ENOENT as
+ * above; -EACCES: no permission; -EIO with an error that holds lvm's own first line;
+ * -EFBIG; -ETIMEDOUT after `timeout_ms`; -ECANCELED when a signal asked to stop. */
+int lvm_run(char **output, size_t *nr_bytes, const char *const words[], size_t max_bytes,
+	    unsigned int timeout_ms, struct error *err);
+
+/* All volume groups, or the one named. Freed with lvm_report_free(). */
+int lvm_report_read(struct lvm_report *report, const char *vg_name, struct error *err);
+
+/* This host's system id, allocated, empty where it has none. */
+int lvm_host_system_id(char **system_id, struct error *err);
+
+/* "vg/lv", "/dev/vg/lv", "/dev/mapper/v--g-lv", an LV's uuid: which words mean an LV, and
+ * which one? Looks at the words alone and at links under /dev. True: *vg_name and *lv_name,
+ * or *uuid, are allocated. */
+bool lvm_name_parse(char **vg_name, char **lv_name, char **uuid, const char *name);
+/* "v--g-lv": LVM's name of a dm device; allocated, NULL when there is no memory. */
+char *lvm_dm_name(const char *vg_name, const char *lv_name);
+/* The other way; false when it cannot be one. Both allocated. `lv_name` still holds
+ * suffixes like "_mimage_0" and "-real". */
+bool lvm_dm_name_split(char **vg_name, char **lv_name, const char *dm_name);
+
+#endif
