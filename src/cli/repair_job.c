@@ -291,7 +291,8 @@ static void describe_record(struct repair_record *record, struct repair_job *job
 		legs[leg] = job->session.opened.legs[leg] ?
 			    &job->session.opened.legs[leg]->block : NULL;
 	*record = (struct repair_record){
-		.identity = job->identity, .plan = &job->plan,
+		.identity = job->identity, .regions = &job->plan.clear,
+		.block_sectors = job->plan.block_sectors,
 		.current = job->session.area.bytes, .edited = job->edited,
 		.area_bytes = job->session.area.nr_bytes, .engine = job->session.engine,
 		.legs = legs, .nr_legs = mirror->nr_legs, .geometry = mirror->geometry,

@@ -105,7 +105,8 @@ static int write_down(struct rounds *rounds, struct error *err)
 	struct block_device *legs[MIRROR_LEGS_MAX];
 	struct repair_recorded recorded;
 	struct repair_record record = {
-		.identity = job->identity, .plan = &job->plan,
+		.identity = job->identity, .regions = &job->plan.clear,
+		.block_sectors = job->plan.block_sectors,
 		.current = job->session.area.bytes, .edited = job->edited,
 		.area_bytes = job->session.area.nr_bytes, .engine = job->session.engine,
 		.legs = legs, .nr_legs = mirror->nr_legs, .geometry = mirror->geometry,

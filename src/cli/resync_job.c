@@ -328,7 +328,6 @@ static int save_divergent(struct resync_job *job, struct error *err)
 {
 	const char *path = job->words->save_divergent;
 	struct block_device *legs[MIRROR_LEGS_MAX];
-	struct repair_plan work = { .clear = job->work };
 	struct journal_file saved = { 0 };
 	char *warning = NULL;
 	int r;
@@ -343,7 +342,7 @@ static int save_divergent(struct resync_job *job, struct error *err)
 		r = journal_file_create_at(&saved, path, err);
 	if (!r) {
 		struct repair_record record = {
-			.identity = job->identity, .plan = &work,
+			.identity = job->identity, .regions = &job->work,
 			.current = job->session.area.bytes, .edited = job->session.area.bytes,
 			.area_bytes = job->session.area.nr_bytes, .engine = job->session.engine,
 			.legs = legs, .nr_legs = job->session.opened.mirror.nr_legs,

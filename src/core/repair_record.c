@@ -81,34 +81,40 @@ static int put_log_bytes(const struct recording *recording, enum journal_bytes_k
 	return check_put(recording, record->journal, journal_put_bytes(record->journal, &bytes));
 }
 
-/* Sectors of the blocks from number `block` on that are neighbours. */
-static uint64_t neighbours(const struct repair_plan *plan, size_t block, size_t *nr_blocks)
+static bool block_changes(const struct repair_record *record, uint64_t sector)
 {
-	uint64_t sectors = plan->block_sectors;
-	size_t nr = 1;
+	uint64_t at = sector * SECTOR_BYTES, nr_bytes = (uint64_t)record->block_sectors * SECTOR_BYTES;
 
-	while (block + nr < plan->nr_blocks && sectors + plan->block_sectors <= LOG_SECTORS_MAX &&
-	       plan->blocks[block + nr].sector == plan->blocks[block].sector + sectors) {
-		sectors += plan->block_sectors;
-		nr++;
-	}
-	*nr_blocks = nr;
+	if (nr_bytes > record->area_bytes - at)
+		nr_bytes = record->area_bytes - at;
+	return memcmp((const char *)record->current + at, (const char *)record->edited + at,
+		      (size_t)nr_bytes) != 0;
+}
+
+/* Sectors of the changing blocks from this one on that are neighbours. */
+static uint64_t neighbours(const struct repair_record *record, uint64_t sector)
+{
+	uint64_t end = record->area_bytes / SECTOR_BYTES - sector, sectors = record->block_sectors;
+
+	while (sectors < end && sectors + record->block_sectors <= LOG_SECTORS_MAX &&
+	       block_changes(record, sector + sectors))
+		sectors += record->block_sectors;
 	return sectors;
 }
 
 static int put_log_blocks(const struct recording *recording)
 {
 	const struct repair_record *record = recording->record;
-	const struct repair_plan *plan = record->plan;
-	uint64_t area_sectors = record->area_bytes / SECTOR_BYTES, sector, sectors;
-	size_t nr_blocks;
+	uint64_t end = record->area_bytes / SECTOR_BYTES, sector = 0, sectors;
 	int r = 0;
 
-	for (size_t i = 0; i < plan->nr_blocks && !r; i += nr_blocks) {
-		sector = plan->blocks[i].sector;
-		sectors = neighbours(plan, i, &nr_blocks);
-		if (sectors > area_sectors || sector > area_sectors - sectors)
-			return error_operation(recording->err, EINVAL, "the plan changes bytes behind "
+	for (; sector < end && !r; sector += sectors) {
+		sectors = record->block_sectors;
+		if (!block_changes(record, sector))
+			continue;
+		sectors = neighbours(record, sector);
+		if (sectors > end - sector)
+			return error_operation(recording->err, EINVAL, "a block that changes ends behind "
 					       "the log's area: a defect of mirrorctl, please report "
 					       "it; nothing was changed");
 		r = put_log_bytes(recording, JOURNAL_OLD, sector, sectors);
@@ -200,7 +206,7 @@ static int put_regions(struct recording *recording)
 		.region = put_region, .poll = poll_caller,
 	};
 	int r = region_readings_run(record->engine, record->legs, record->nr_legs,
-				    &record->geometry, &record->plan->clear, &client);
+				    &record->geometry, record->regions, &client);
 
 	if (r == -ETIMEDOUT) {
 		recording->recorded->hung = true;

@@ -3,7 +3,9 @@
 #define CORE_REPAIR_RECORD_H
 
 #include "core/journal.h"
-#include "core/repair.h"
+#include "core/bitmap.h"
+#include "core/block.h"
+#include "core/region.h"
 
 /*
  * What is written down before a log is changed: in the undo journal the blocks of
@@ -14,9 +16,10 @@
 
 struct repair_record {
 	const char *identity;		/* JSON text, the first record of both files */
-	const struct repair_plan *plan;
+	const struct bitmap *regions;	/* whose legs are digested, and saved */
 	const void *current, *edited;	/* the whole area */
 	uint64_t area_bytes;
+	uint32_t block_sectors;		/* of the log, at least 1; unused without a journal */
 	struct block_engine *engine;
 	struct block_device *const *legs;	/* NULL entries: missing */
 	unsigned int nr_legs;

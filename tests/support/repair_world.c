@@ -147,7 +147,8 @@ static int poll_world(void *context, uint64_t regions_done)
 int repair_world_record(struct repair_world *world, bool saving)
 {
 	struct repair_record record = {
-		.identity = REPAIR_WORLD_IDENTITY, .plan = &world->log.plan,
+		.identity = REPAIR_WORLD_IDENTITY, .regions = &world->log.plan.clear,
+		.block_sectors = world->log.plan.block_sectors,
 		.current = world->log.before, .edited = world->log.edited,
 		.area_bytes = world->log.nr_bytes, .engine = world->log.engine,
 		.legs = world->devices, .nr_legs = world->nr_legs,

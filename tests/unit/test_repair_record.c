@@ -377,7 +377,8 @@ START_TEST(one_file_or_none)
 
 	repair_world_make(&world, 300, 1, 2, 2, 94);
 	record = (struct repair_record){
-		.identity = REPAIR_WORLD_IDENTITY, .plan = &world.log.plan,
+		.identity = REPAIR_WORLD_IDENTITY, .regions = &world.log.plan.clear,
+		.block_sectors = world.log.plan.block_sectors,
 		.current = world.log.before, .edited = world.log.edited,
 		.area_bytes = world.log.nr_bytes, .engine = world.log.engine,
 		.legs = world.devices, .nr_legs = 2, .geometry = world.log.geometry,
@@ -388,10 +389,9 @@ START_TEST(one_file_or_none)
 	record.saved = &world.saved_writer;
 	ck_assert_int_eq(repair_record(&world.recorded, &record, NULL), 0);
 	check_saved(NO_LEG, 0, 0);
-	/* A plan that is not of this log. */
-	record.area_bytes = world.log.plan.blocks[0].sector * SECTOR_BYTES;
-	record.area_bytes = record.area_bytes < 1536 ? 1536 : record.area_bytes;
-	world.log.plan.blocks[world.log.plan.nr_blocks - 1].sector = 3;
+	/* An area that ends inside of a block that changes: it could not be written. */
+	record.block_sectors = 4;
+	record.area_bytes = 3 * SECTOR_BYTES;
 	record.saved = NULL;
 	record.journal = &world.journal_writer;
 	journal_writer_init(&world.journal_writer, memory_file_sink(&world.journal));
