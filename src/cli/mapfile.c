@@ -33,12 +33,6 @@ static int not_regular(const char *path, struct error *err)
 			   path);
 }
 
-static bool is_same_file(const struct stat *st, const struct device *device)
-{
-	return device && device->file->regular && device->file->dev == st->st_dev &&
-	       device->file->ino == st->st_ino;
-}
-
 /* What the map would take the place of must be nothing that matters here. */
 static int check_target(const char *path, const struct opened_mirror *opened,
 			const struct mirror_operand *operand, struct error *err)
@@ -50,9 +44,9 @@ static int check_target(const char *path, const struct opened_mirror *opened,
 		return errno == ENOENT ? 0 : map_failed(path, errno, err);
 	if (!S_ISREG(st.st_mode))
 		return not_regular(path, err);
-	clash = is_same_file(&st, opened->log);
+	clash = opened->log && device_has_file(opened->log, &st);
 	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++)
-		clash = clash || is_same_file(&st, opened->legs[leg]);
+		clash = clash || (opened->legs[leg] && device_has_file(opened->legs[leg], &st));
 	if (operand->table && !stat(operand->table, &table))
 		clash = clash || (table.st_dev == st.st_dev && table.st_ino == st.st_ino);
 	if (clash)

@@ -108,38 +108,72 @@ static unsigned int extent_of_sector(const struct block_device *device, uint64_t
 	return low;
 }
 
-/* The first extent at or after `from` on a file that no extent before it lies
- * on: each file is flushed once. */
-static unsigned int next_new_file(const struct block_device *device, unsigned int from)
+/* File `index` of all extents and their stripes, in a row; NULL behind the last. */
+static struct block_file *file_at(const struct block_device *device, uint64_t index)
 {
-	unsigned int i, j;
+	for (unsigned int i = 0; i < device->nr_extents; i++) {
+		const struct block_extent *extent = &device->extents[i];
+		unsigned int nr_files = extent->nr_stripes ? extent->nr_stripes : 1;
 
-	for (i = from; i < device->nr_extents; i++) {
-		for (j = 0; j < i; j++)
-			if (device->extents[j].file == device->extents[i].file)
-				break;
-		if (j == i)
+		if (index < nr_files)
+			return extent->nr_stripes ? extent->stripes[index].file : extent->file;
+		index -= nr_files;
+	}
+	return NULL;
+}
+
+/* The first place at or after `from` with a file that no place before it has: each
+ * file is flushed once. */
+static uint64_t next_new_file(const struct block_device *device, uint64_t from)
+{
+	struct block_file *file;
+	uint64_t j;
+
+	for (; (file = file_at(device, from)); from++) {
+		for (j = 0; j < from && file_at(device, j) != file; j++)
+			;
+		if (j == from)
 			break;
 	}
-	return i;
+	return from;
 }
 
 static bool all_issued(const struct block_request *request)
 {
 	if (request->op == BLOCK_FLUSH)
-		return request->issued >= request->device->nr_extents;
+		return !file_at(request->device, request->issued);
 	return request->issued >= request->sectors;
 }
 
 static void issue_flush(struct block_request *request, struct block_io *io)
 {
-	const struct block_device *device = request->device;
-
-	io->file = device->extents[request->issued].file;
+	io->file = file_at(request->device, request->issued);
 	io->offset_bytes = 0;
 	io->bytes = 0;
 	io->data = NULL;
-	request->issued = next_new_file(device, request->issued + 1);
+	request->issued = next_new_file(request->device, request->issued + 1);
+}
+
+/* The file and its sector where `skip` sectors into the extent are; *sectors is cut to
+ * what lies there in one piece. */
+static struct block_file *extent_place(const struct block_extent *extent, uint64_t skip,
+				       uint64_t *file_sector, uint64_t *sectors)
+{
+	const struct block_stripe *stripe;
+	uint64_t chunk;
+
+	*sectors = min_u64(*sectors, extent->sectors - skip);
+	if (!extent->nr_stripes) {
+		*file_sector = extent->file_sector + skip;
+		return extent->file;
+	}
+	chunk = skip / extent->stripe_sectors;
+	stripe = &extent->stripes[chunk % extent->nr_stripes];
+	*file_sector = stripe->file_sector +
+		       chunk / extent->nr_stripes * extent->stripe_sectors +
+		       skip % extent->stripe_sectors;
+	*sectors = min_u64(*sectors, extent->stripe_sectors - skip % extent->stripe_sectors);
+	return stripe->file;
 }
 
 static void issue_transfer(struct block_request *request, struct block_io *io)
@@ -147,13 +181,12 @@ static void issue_transfer(struct block_request *request, struct block_io *io)
 	uint64_t sector = request->sector + request->issued;
 	const struct block_extent *extent =
 		&request->device->extents[extent_of_sector(request->device, sector)];
-	uint64_t skip = sector - extent->first;
 	uint64_t sectors = min_u64(request->sectors - request->issued,
-				   extent->sectors - skip);
+				   IO_BYTES_MAX / SECTOR_BYTES);
+	uint64_t file_sector;
 
-	sectors = min_u64(sectors, IO_BYTES_MAX / SECTOR_BYTES);
-	io->file = extent->file;
-	io->offset_bytes = (extent->file_sector + skip) * SECTOR_BYTES;
+	io->file = extent_place(extent, sector - extent->first, &file_sector, &sectors);
+	io->offset_bytes = file_sector * SECTOR_BYTES;
 	io->bytes = sectors * SECTOR_BYTES;
 	io->data = (char *)request->data + request->issued * SECTOR_BYTES;
 	request->issued += sectors;
@@ -432,7 +465,7 @@ static bool extent_next_data(struct block_engine *engine, const struct block_ext
 
 	*first = sector;
 	*end = extent_end;
-	if (!engine->ops->next_data ||
+	if (!engine->ops->next_data || extent->nr_stripes ||
 	    engine->ops->next_data(engine, extent->file, file_sector * SECTOR_BYTES,
 				   &start_bytes, &end_bytes))
 		return true;

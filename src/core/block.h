@@ -21,13 +21,23 @@
 /* What an extent lies on: an open file or a simulated disk. Opaque to core. */
 struct block_file;
 
+/* Where one stripe of a striped extent begins. */
+struct block_stripe {
+	uint64_t file_sector;
+	struct block_file *file;
+};
+
 /* `sectors` sectors of the device from `first` on are those of `file` from
- * `file_sector` on. */
+ * `file_sector` on. Or, with stripes, pieces of stripe_sectors in turn on each of them
+ * (dm-stripe.c, stripe_map_sector); sectors is then a multiple of both numbers. */
 struct block_extent {
 	uint64_t first;
 	uint64_t sectors;
 	uint64_t file_sector;
 	struct block_file *file;
+	unsigned int nr_stripes;	/* 0: not striped */
+	uint32_t stripe_sectors;
+	struct block_stripe *stripes;
 };
 
 /* Extents are sorted, start at 0 and leave no gap. The device owns neither the

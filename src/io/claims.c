@@ -18,20 +18,34 @@ struct walk {
 	size_t nr_down;		/* the operands and what lies under them */
 };
 
-struct claim_range claim_range_of_device(const struct device *device, uint64_t sectors,
-					 unsigned int operand)
+int claim_ranges_add(struct claim_ranges *ranges, const struct device *device,
+		     uint64_t sectors, unsigned int operand)
 {
-	const struct block_file *file = device->file;
-	struct claim_range range = {
-		.operand = operand,
-		.node = { .dev = file->dev, .ino = file->regular ? file->ino : 0 },
-		.first = device->offset,
-		.sectors = sectors,
-	};
+	struct claim_range *list = reallocarray(ranges->ranges, ranges->nr + device->nr_pieces,
+						sizeof(*list));
 
-	if (!sectors || sectors > device->block.sectors)
-		range.sectors = device->block.sectors;
-	return range;
+	if (!list)
+		return -ENOMEM;
+	ranges->ranges = list;
+	for (unsigned int i = 0; i < device->nr_pieces; i++) {
+		const struct device_piece *piece = &device->pieces[i];
+		const struct block_file *file = piece->file;
+
+		list[ranges->nr++] = (struct claim_range){
+			.operand = operand,
+			.node = { .dev = file->dev, .ino = file->regular ? file->ino : 0 },
+			.first = piece->sector,
+			.sectors = sectors && device->nr_pieces == 1 && sectors < piece->sectors ?
+				   sectors : piece->sectors,
+		};
+	}
+	return 0;
+}
+
+void claim_ranges_free(struct claim_ranges *ranges)
+{
+	free(ranges->ranges);
+	memset(ranges, 0, sizeof(*ranges));
 }
 
 void claims_free(struct claims *claims)

@@ -63,9 +63,16 @@ struct claims {
 	bool mapper_asked;
 };
 
-/* The first `sectors` of `device` (0: all of them). */
-struct claim_range claim_range_of_device(const struct device *device, uint64_t sectors,
-					 unsigned int operand);
+struct claim_ranges {
+	struct claim_range *ranges;	/* owned */
+	size_t nr;
+};
+
+/* Adds the first `sectors` of `device` (0: all of them; of a device of several pieces
+ * always all). 0 or -ENOMEM. Freed with claim_ranges_free(), which accepts a zeroed one. */
+int claim_ranges_add(struct claim_ranges *ranges, const struct device *device,
+		     uint64_t sectors, unsigned int operand);
+void claim_ranges_free(struct claim_ranges *ranges);
 
 /* Looks at this host now. `self` (0: none) is a dm device that is not counted.
  * 0 or -errno as stack_read(). Freed with claims_free(). */

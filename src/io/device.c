@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "io/device.h"
+#include "io/device_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -469,78 +469,106 @@ static int check_place(const struct opening *opening)
 	return 0;
 }
 
+int device_open_file(const struct device *device, struct block_file *file, uint64_t offset,
+		     unsigned int flags, struct error *err)
+{
+	struct opening opening = {
+		.name = device->name, .path = file->path, .file = file, .offset = offset,
+		.write = flags & DEVICE_WRITE, .alone = flags & (DEVICE_WRITE | DEVICE_HOLD),
+		.held = flags & DEVICE_HELD, .err = err,
+	};
+	int ret = opening_look(&opening);
+
+	if (ret)
+		return ret;
+	ret = S_ISBLK(opening.stat.st_mode) ? open_block(&opening) : open_regular(&opening);
+	return ret ? ret : check_place(&opening);
+}
+
+static struct block_file *block_file_alloc(const char *path)
+{
+	struct block_file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->direct_fd = file->cached_fd = -1;
+	file->path = strdup(path);
+	if (file->path)
+		return file;
+	free(file);
+	return NULL;
+}
+
+int device_add_file(struct device *device, const char *path)
+{
+	struct block_file **files = reallocarray(device->files, device->nr_files + 1,
+						 sizeof(*files));
+
+	if (!files)
+		return -ENOMEM;
+	device->files = files;
+	files[device->nr_files] = block_file_alloc(path);
+	if (!files[device->nr_files])
+		return -ENOMEM;
+	device->file = files[0];
+	device->nr_files++;
+	return 0;
+}
+
+struct device *device_alloc(const char *role, const char *what)
+{
+	struct device *device = calloc(1, sizeof(*device));
+
+	if (device && asprintf(&device->name, "%s (%s)", role, what) >= 0)
+		return device;
+	free(device);
+	return NULL;
+}
+
+uint32_t file_block_sectors(const struct block_file *file)
+{
+	return file->direct_fd < 0 ? 1 : file->direct_align_bytes / SECTOR_BYTES;
+}
+
+/* --- a device that is one file from an offset on ------------------------- */
+
 static int device_lay_out(struct device *device)
 {
 	struct block_device *block = &device->block;
 	const struct block_file *file = device->file;
 
 	block->extents = calloc(1, sizeof(*block->extents));
-	if (!block->extents)
+	device->pieces = calloc(1, sizeof(*device->pieces));
+	if (!block->extents || !device->pieces)
 		return -ENOMEM;
-	block->nr_extents = 1;
+	block->nr_extents = device->nr_pieces = 1;
 	block->name = device->name;
-	block->block_sectors = file->direct_fd < 0 ? 1 :
-			       file->direct_align_bytes / SECTOR_BYTES;
+	block->block_sectors = file_block_sectors(file);
 	block->sectors = file->bytes / SECTOR_BYTES - device->offset;
 	block->sectors -= block->sectors % block->block_sectors;
 	block->extents[0].sectors = block->sectors;
 	block->extents[0].file_sector = device->offset;
 	block->extents[0].file = device->file;
+	device->pieces[0] = (struct device_piece){ device->file, device->offset, block->sectors };
 	return 0;
-}
-
-static int device_open_file(struct opening *opening)
-{
-	int err = opening_look(opening);
-
-	if (err)
-		return err;
-	err = S_ISBLK(opening->stat.st_mode) ? open_block(opening) : open_regular(opening);
-	return err ? err : check_place(opening);
-}
-
-static struct device *device_alloc(const char *role, const char *path, uint64_t offset)
-{
-	struct device *device = calloc(1, sizeof(*device));
-
-	if (!device)
-		return NULL;
-	device->offset = offset;
-	device->file = calloc(1, sizeof(*device->file));
-	if (device->file) {
-		device->file->direct_fd = device->file->cached_fd = -1;
-		device->file->path = strdup(path);
-	}
-	if (asprintf(&device->name, "%s (%s)", role, path) < 0)
-		device->name = NULL;
-	if (device->file && device->file->path && device->name)
-		return device;
-	device_close(device);
-	return NULL;
 }
 
 int device_open(struct device **opened, const char *role, const char *path,
 		uint64_t offset, unsigned int flags, struct error *err)
 {
-	struct device *device = device_alloc(role, path, offset);
-	struct opening opening = {
-		.path = path, .offset = offset, .write = flags & DEVICE_WRITE,
-		.alone = flags & (DEVICE_WRITE | DEVICE_HOLD), .held = flags & DEVICE_HELD,
-		.err = err,
-	};
+	struct device *device = device_alloc(role, path);
 	int ret = -ENOMEM;
 
 	*opened = NULL;
-	if (!device)
+	if (!device || device_add_file(device, path))
 		goto out;
-	opening.name = device->name;
-	opening.file = device->file;
-	ret = device_open_file(&opening);
+	device->offset = offset;
+	ret = device_open_file(device, device->file, offset, flags, err);
 	if (!ret)
 		ret = device_lay_out(device);
 	if (ret)
 		goto out;
-	device->block.writable = opening.write;
+	device->block.writable = flags & DEVICE_WRITE;
 	*opened = device;
 	device = NULL;
 out:
@@ -569,14 +597,37 @@ void device_close(struct device *device)
 {
 	if (!device)
 		return;
-	block_file_close(device->file);
+	for (unsigned int i = 0; i < device->nr_files; i++)
+		block_file_close(device->files[i]);
+	for (unsigned int i = 0; i < device->block.nr_extents; i++)
+		free(device->block.extents[i].stripes);
+	free(device->files);
+	free(device->pieces);
 	free(device->block.extents);
 	free(device->name);
 	free(device);
 }
 
+bool device_has_file(const struct device *device, const struct stat *status)
+{
+	for (unsigned int i = 0; i < device->nr_files; i++) {
+		const struct block_file *file = device->files[i];
+
+		if (file->regular ? S_ISREG(status->st_mode) && file->dev == status->st_dev &&
+				    file->ino == status->st_ino :
+				    S_ISBLK(status->st_mode) && file->dev == status->st_rdev)
+			return true;
+	}
+	return false;
+}
+
 bool device_is_direct(const struct device *device, const char **why)
 {
-	*why = device->file->why_not_direct;
-	return device->file->direct_fd >= 0;
+	for (unsigned int i = 0; i < device->nr_files; i++) {
+		*why = device->files[i]->why_not_direct;
+		if (device->files[i]->direct_fd < 0)
+			return false;
+	}
+	*why = NULL;
+	return true;
 }

@@ -45,11 +45,23 @@ enum device_open_flags {
 				 * another offset; the suspended mirror): no O_EXCL, no lock */
 };
 
+/* Sectors of a device that lie on a file in one piece. */
+struct device_piece {
+	struct block_file *file;
+	uint64_t sector;		/* of the file */
+	uint64_t sectors;
+};
+
 struct device {
 	struct block_device block;
-	struct block_file *file;	/* owned */
+	struct block_file *file;	/* the first of `files` */
+	struct block_file **files;	/* owned, each once; nearly always one */
+	unsigned int nr_files;
+	struct device_piece *pieces;	/* owned: all of the device, in no order where it is
+					 * striped */
+	unsigned int nr_pieces;
 	char *name;			/* owned: "leg 0 (/dev/sdb)" */
-	uint64_t offset;		/* sectors into the file */
+	uint64_t offset;		/* sectors into the file; of the first piece */
 };
 
 /* Opens `path` from `offset` sectors on; `role` ("leg 0", "log") and the path
@@ -61,9 +73,34 @@ int device_open(struct device **device, const char *role, const char *path,
 		uint64_t offset, unsigned int flags, struct error *err);
 void device_close(struct device *device);
 
-/* True when reads of this device use direct I/O; false: `why` gets a sentence
+/* Parts of files that make up one device: an LV on physical volumes. */
+struct device_stripe {
+	const char *path;
+	uint64_t sector;		/* of the file */
+};
+
+struct device_extent {
+	uint64_t sectors;
+	uint32_t stripe_sectors;	/* 0: one stripe, not striped */
+	const struct device_stripe *stripes;
+	unsigned int nr_stripes;
+};
+
+/* The extents follow each other without a gap; several may lie on one file, which is
+ * opened once. `what` is the thing's name in messages ("vg/home_mimage_0"). As
+ * device_open() otherwise, with what does not fit together as -EINVAL: extents beyond
+ * the end of a file, sectors that cannot be addressed. */
+int device_open_extents(struct device **device, const char *role, const char *what,
+			const struct device_extent *extents, unsigned int nr_extents,
+			unsigned int flags, struct error *err);
+
+/* True when all reads of this device use direct I/O; false: `why` gets a sentence
  * for the report ("tmpfs does not allow direct I/O", …). */
 bool device_is_direct(const struct device *device, const char **why);
+
+/* Is the regular file or block device with this status one of the device's files? */
+struct stat;
+bool device_has_file(const struct device *device, const struct stat *status);
 
 /* For the engines: the descriptor that carries out a transfer of `bytes` bytes
  * at `offset_bytes`, and whether it goes through the page cache. */

@@ -215,20 +215,20 @@ static int check_claims(struct opened_mirror *opened, const struct claims *claim
 	return ret;
 }
 
-static size_t ranges_of_mirror(const struct opened_mirror *opened,
-			       struct claim_range ranges[MIRROR_LEGS_MAX + 1])
+static int ranges_of_mirror(struct claim_ranges *ranges, const struct opened_mirror *opened,
+			    struct error *err)
 {
 	unsigned int operand;
-	size_t nr = 0;
+	int ret = 0;
 
-	for (operand = 0; operand <= LOG_OPERAND; operand++) {
+	for (operand = 0; operand <= LOG_OPERAND && !ret; operand++) {
 		const struct device *device = operand_device(opened, operand);
 
 		if (device)
-			ranges[nr++] = claim_range_of_device(device,
-				operand_sectors(opened, operand), operand);
+			ret = claim_ranges_add(ranges, device, operand_sectors(opened, operand),
+					       operand);
 	}
-	return nr;
+	return ret ? error_operation(err, ENOMEM, "not enough memory to open the mirror") : 0;
 }
 
 /* ------------------------------------------------------------------ opening */
@@ -243,10 +243,7 @@ static bool is_open_already(const struct opened_mirror *opened, const char *path
 	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++) {
 		const struct device *device = opened->legs[leg];
 
-		if (device && (device->file->regular ?
-			       S_ISREG(st.st_mode) && device->file->dev == st.st_dev &&
-			       device->file->ino == st.st_ino :
-			       S_ISBLK(st.st_mode) && device->file->dev == st.st_rdev))
+		if (device && device_has_file(device, &st))
 			return true;
 	}
 	return false;
@@ -257,7 +254,7 @@ static int name_holder(const struct operand_place *place, const char *role, int 
 		       struct error *err)
 {
 	struct device *device;
-	struct claim_range range;
+	struct claim_ranges ranges = { 0 };
 	struct claims claims = { 0 };
 	struct error busy = *err;
 	size_t i = 0;
@@ -265,8 +262,8 @@ static int name_holder(const struct operand_place *place, const char *role, int 
 	if (code != -EBUSY || device_open(&device, role, place->path, place->offset, DEVICE_READ,
 					  NULL))
 		return code;
-	range = claim_range_of_device(device, 0, 0);
-	if (!claims_read(&claims, &range, 1, 0, NULL))
+	if (!claim_ranges_add(&ranges, device, 0, 0) &&
+	    !claims_read(&claims, ranges.ranges, ranges.nr, 0, NULL))
 		while (i < claims.nr_claims && claims.claims[i].kind == CLAIM_UNDER)
 			i++;
 	memset(err, 0, sizeof(*err));
@@ -279,6 +276,7 @@ static int name_holder(const struct operand_place *place, const char *role, int 
 	else
 		*err = busy;
 	claims_free(&claims);
+	claim_ranges_free(&ranges);
 	device_close(device);
 	return code;
 }
@@ -332,10 +330,9 @@ static int open_plan(struct opened_mirror *opened, struct operand_plan *plan,
 static int discover_explicit(struct opened_mirror *opened,
 			     const struct mirror_operand *operand, struct error *err)
 {
-	struct claim_range ranges[MIRROR_LEGS_MAX + 1];
+	struct claim_ranges ranges = { 0 };
 	struct operand_plan plan;
 	struct claims claims = { 0 };
-	size_t nr_ranges;
 	int ret;
 
 	ret = operand->table ? operand_plan_table(&plan, operand, err) :
@@ -344,14 +341,16 @@ static int discover_explicit(struct opened_mirror *opened,
 		ret = open_plan(opened, &plan, err);
 	if (ret)
 		goto out;
-	nr_ranges = ranges_of_mirror(opened, ranges);
-	ret = claims_read(&claims, ranges, nr_ranges, 0, err);
+	ret = ranges_of_mirror(&ranges, opened, err);
+	if (!ret)
+		ret = claims_read(&claims, ranges.ranges, ranges.nr, 0, err);
 	if (!ret)
 		ret = check_claims(opened, &claims, err);
 	if (!ret)
-		ret = watch_ranges(&opened->watch, ranges, nr_ranges, &claims, err);
+		ret = watch_ranges(&opened->watch, &ranges, &claims, err);
 out:
 	claims_free(&claims);
+	claim_ranges_free(&ranges);
 	operand_plan_free(&plan);
 	return ret;
 }
@@ -499,14 +498,17 @@ static int mapped_plan(struct operand_plan *plan, const struct mapped_device *de
 static int mapped_claims(struct opened_mirror *opened, const struct mapped_device *device,
 			 struct error *err)
 {
-	struct claim_range ranges[MIRROR_LEGS_MAX + 1];
-	struct claims claims;
+	struct claim_ranges ranges = { 0 };
+	struct claims claims = { 0 };
 	int ret;
 
-	ret = claims_read(&claims, ranges, ranges_of_mirror(opened, ranges), device->number, err);
+	ret = ranges_of_mirror(&ranges, opened, err);
+	if (!ret)
+		ret = claims_read(&claims, ranges.ranges, ranges.nr, device->number, err);
 	if (!ret)
 		ret = check_claims(opened, &claims, err);
 	claims_free(&claims);
+	claim_ranges_free(&ranges);
 	return ret;
 }
 

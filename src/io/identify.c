@@ -22,7 +22,7 @@ static void place_name(char *name, size_t room, const struct host_roots *roots,
 	int length;
 
 	name[0] = '\0';
-	if (!device || device->file->regular ||
+	if (!device || device->nr_pieces > 1 || device->file->regular ||
 	    !stable_name(stable, sizeof(stable), roots, device->file->dev))
 		return;
 	length = device->offset ?

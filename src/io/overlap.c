@@ -191,31 +191,45 @@ static void place_resolve(struct place *place)
 			break;
 }
 
-static void place_of_device(struct place *place, const struct device *device,
-			    uint64_t length)
+static void place_of_piece(struct place *place, const struct device_piece *piece,
+			   uint64_t length)
 {
 	memset(place, 0, sizeof(*place));
-	place->regular = device->file->regular;
-	place->dev = device->file->dev;
-	place->ino = device->file->ino;
-	place->start = sectors_to_bytes(device->offset);
-	place->bytes = sectors_to_bytes(length < device->block.sectors ? length :
-					device->block.sectors);
+	place->regular = piece->file->regular;
+	place->dev = piece->file->dev;
+	place->ino = piece->file->ino;
+	place->start = sectors_to_bytes(piece->sector);
+	place->bytes = sectors_to_bytes(length < piece->sectors ? length : piece->sectors);
 	place_resolve(place);
 }
 
-bool device_overlap(const struct device *a, uint64_t length_a,
-		    const struct device *b, uint64_t length_b)
+static bool pieces_overlap(const struct device_piece *a, uint64_t length_a,
+			   const struct device_piece *b, uint64_t length_b)
 {
 	struct place at, bt;
 
-	place_of_device(&at, a, length_a);
-	place_of_device(&bt, b, length_b);
+	place_of_piece(&at, a, length_a);
+	place_of_piece(&bt, b, length_b);
 	if (at.regular != bt.regular || at.dev != bt.dev || (at.regular && at.ino != bt.ino))
 		return false;
 	return at.bytes && bt.bytes &&
 	       at.start < add_saturated(bt.start, bt.bytes) &&
 	       bt.start < add_saturated(at.start, at.bytes);
+}
+
+bool device_overlap(const struct device *a, uint64_t length_a,
+		    const struct device *b, uint64_t length_b)
+{
+	/* What a device of several pieces has, it uses. */
+	if (a->nr_pieces > 1)
+		length_a = UINT64_MAX;
+	if (b->nr_pieces > 1)
+		length_b = UINT64_MAX;
+	for (unsigned int i = 0; i < a->nr_pieces; i++)
+		for (unsigned int j = 0; j < b->nr_pieces; j++)
+			if (pieces_overlap(&a->pieces[i], length_a, &b->pieces[j], length_b))
+				return true;
+	return false;
 }
 
 bool file_backs_loop(dev_t dev, ino_t ino, unsigned int *number)

@@ -127,6 +127,14 @@ static int wait_for_answer(int in, struct answer *answer)
 	return read(in, answer, sizeof(*answer)) == sizeof(*answer) ? 0 : -EIO;
 }
 
+/* From its start: what lies on one file, and can be probed through it. */
+static uint64_t in_one_piece(const struct device *device)
+{
+	const struct block_extent *first = &device->block.extents[0];
+
+	return first->nr_stripes ? first->stripe_sectors : first->sectors;
+}
+
 int signature_probe(struct signature *signature, const struct device *device,
 		    uint64_t length)
 {
@@ -138,6 +146,8 @@ int signature_probe(struct signature *signature, const struct device *device,
 	memset(signature, 0, sizeof(*signature));
 	if (length && length < sectors)
 		sectors = length;
+	if (sectors > in_one_piece(device))
+		sectors = in_one_piece(device);
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
 	child = fork();

@@ -188,21 +188,20 @@ int place_find(struct place_verdict *verdict, const struct stack *stack,
 
 /* --- of this host ------------------------------------------------------------------ */
 
-static size_t parts_of_mirror(const struct opened_mirror *opened, struct claim_range *parts)
+static int parts_of_mirror(struct claim_ranges *parts, const struct opened_mirror *opened)
 {
 	const struct region_geometry *geometry = &opened->mirror.geometry;
 	uint64_t log_sectors = geometry->nr_regions ?
 			       (mirror_log_bytes(geometry->nr_regions) + SECTOR_BYTES - 1) /
 			       SECTOR_BYTES : 0;
-	size_t nr = 0;
+	int r = 0;
 
-	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++)
+	for (unsigned int leg = 0; leg < opened->mirror.nr_legs && !r; leg++)
 		if (opened->legs[leg])
-			parts[nr++] = claim_range_of_device(opened->legs[leg], geometry->length,
-							    leg);
-	if (opened->log)
-		parts[nr++] = claim_range_of_device(opened->log, log_sectors, LOG_OPERAND);
-	return nr;
+			r = claim_ranges_add(parts, opened->legs[leg], geometry->length, leg);
+	if (!r && opened->log)
+		r = claim_ranges_add(parts, opened->log, log_sectors, LOG_OPERAND);
+	return r;
 }
 
 static const char *part_name(const struct opened_mirror *opened, unsigned int operand)
@@ -320,15 +319,17 @@ static int decide(const char *path, const struct place_nodes *under,
 static int check_one(const char *path, const struct opened_mirror *opened, char **warning,
 		     struct error *err)
 {
-	struct claim_range parts[MIRROR_LEGS_MAX + 1];
-	size_t nr_parts = parts_of_mirror(opened, parts);
+	struct claim_ranges parts = { 0 };
 	struct place_nodes under = { 0 };
 	char *existing = NULL;
-	int r;
+	int r = parts_of_mirror(&parts, opened);
 
-	r = check_itself(path, opened, parts, nr_parts, err);
 	if (r)
-		return r;
+		error_operation(err, ENOMEM, "%.300s: not enough memory to look at it", path);
+	else
+		r = check_itself(path, opened, parts.ranges, parts.nr, err);
+	if (r)
+		goto out;
 	r = nearest_existing(&existing, path);
 	if (!r)
 		r = place_nodes_of_path(&under, existing);
@@ -336,7 +337,9 @@ static int check_one(const char *path, const struct opened_mirror *opened, char 
 		error_operation(err, -r, "%.300s: cannot be looked at: %s; choose another place; nothing was changed",
 				existing ? existing : path, error_reason(r));
 	else
-		r = decide(path, &under, opened, parts, nr_parts, warning, err);
+		r = decide(path, &under, opened, parts.ranges, parts.nr, warning, err);
+out:
+	claim_ranges_free(&parts);
 	free(under.nodes);
 	free(existing);
 	return r;

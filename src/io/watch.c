@@ -9,8 +9,6 @@
 
 #include "core/mirror_table.h"
 
-#define WATCH_RANGES_MAX (MIRROR_LEGS_MAX + 1)
-
 struct mirror_watch {
 	bool is_mapped;
 	/* an active dm device */
@@ -18,8 +16,7 @@ struct mirror_watch {
 	char *live, *inactive;		/* tables as text; owned */
 	uint64_t start;
 	/* explicit legs and log */
-	struct claim_range ranges[WATCH_RANGES_MAX];
-	size_t nr_ranges;
+	struct claim_ranges ranges;
 	struct claims claims;
 };
 
@@ -29,6 +26,7 @@ void watch_free(struct mirror_watch *watch)
 		return;
 	free(watch->live);
 	free(watch->inactive);
+	claim_ranges_free(&watch->ranges);
 	claims_free(&watch->claims);
 	free(watch);
 }
@@ -74,16 +72,16 @@ int watch_mapped(struct mirror_watch **watch, const struct mapped_device *device
 	return ret;
 }
 
-int watch_ranges(struct mirror_watch **watch, const struct claim_range *ranges,
-		 size_t nr_ranges, struct claims *claims, struct error *err)
+int watch_ranges(struct mirror_watch **watch, struct claim_ranges *ranges,
+		 struct claims *claims, struct error *err)
 {
 	struct mirror_watch *new = calloc(1, sizeof(*new));
 
 	*watch = NULL;
 	if (!new)
 		return no_memory(err);
-	memcpy(new->ranges, ranges, nr_ranges * sizeof(*ranges));
-	new->nr_ranges = nr_ranges;
+	new->ranges = *ranges;
+	memset(ranges, 0, sizeof(*ranges));
 	new->claims = *claims;
 	memset(claims, 0, sizeof(*claims));
 	*watch = new;
@@ -270,7 +268,7 @@ static void sample_ranges(const struct opened_mirror *opened, struct mirror_samp
 	struct error why = { 0 };
 	struct claims now;
 
-	if (claims_read(&now, watch->ranges, watch->nr_ranges, 0, &why)) {
+	if (claims_read(&now, watch->ranges.ranges, watch->ranges.nr, 0, &why)) {
 		sample_set(sample, MIRROR_STATE_UNKNOWN, "%s", why.text);
 		return;
 	}

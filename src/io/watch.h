@@ -16,9 +16,9 @@
 int watch_mapped(struct mirror_watch **watch, const struct mapped_device *device,
 		 const struct mapped_table *live, uint64_t start, struct error *err);
 
-/* For explicit legs and a log; takes `claims` over and zeroes it. */
-int watch_ranges(struct mirror_watch **watch, const struct claim_range *ranges,
-		 size_t nr_ranges, struct claims *claims, struct error *err);
+/* For explicit legs and a log; takes `ranges` and `claims` over and zeroes them. */
+int watch_ranges(struct mirror_watch **watch, struct claim_ranges *ranges,
+		 struct claims *claims, struct error *err);
 
 void watch_free(struct mirror_watch *watch);
 

@@ -18,6 +18,7 @@ static Suite *(*const suites[])(void) = {
 	block_suite,
 	engine_suite,
 	device_suite,
+	device_extents_suite,
 	discover_suite,
 	mirror_log_suite,
 	compare_suite,

@@ -15,6 +15,7 @@ Suite *mirror_table_suite(void);
 Suite *block_suite(void);
 Suite *engine_suite(void);
 Suite *device_suite(void);
+Suite *device_extents_suite(void);
 Suite *discover_suite(void);
 Suite *mirror_log_suite(void);
 Suite *compare_suite(void);

@@ -24,9 +24,12 @@ static uint8_t *data;		/* 64 KiB, aligned */
 
 static void stitch(void)
 {
-	st.extents[0] = (struct block_extent){ 0, 8, 16, sim_disk_file(a) };
-	st.extents[1] = (struct block_extent){ 8, 16, 0, sim_disk_file(b) };
-	st.extents[2] = (struct block_extent){ 24, 8, 0, sim_disk_file(a) };
+	st.extents[0] = (struct block_extent){ .first = 0, .sectors = 8, .file_sector = 16,
+			.file = sim_disk_file(a) };
+	st.extents[1] = (struct block_extent){ .first = 8, .sectors = 16, .file_sector = 0,
+			.file = sim_disk_file(b) };
+	st.extents[2] = (struct block_extent){ .first = 24, .sectors = 8, .file_sector = 0,
+			.file = sim_disk_file(a) };
 	st.device = (struct block_device){
 		.name = "stitched", .sectors = 32, .block_sectors = 1,
 		.writable = true, .extents = st.extents, .nr_extents = 3,
@@ -457,6 +460,75 @@ START_TEST(done_submits)
 }
 END_TEST
 
+/* --- stripes --------------------------------------------------------------- */
+
+/* Sectors 0-7 are b's 40-47, 8-31 go in pieces of 4 over a (from 16) and b (from 8):
+ * 8-11 a, 12-15 b, 16-19 a … */
+static void stripe(struct block_stripe stripes[2])
+{
+	stripes[0] = (struct block_stripe){ 16, sim_disk_file(a) };
+	stripes[1] = (struct block_stripe){ 8, sim_disk_file(b) };
+	st.extents[0] = (struct block_extent){ .first = 0, .sectors = 8, .file_sector = 40,
+					       .file = sim_disk_file(b) };
+	st.extents[1] = (struct block_extent){ .first = 8, .sectors = 24, .nr_stripes = 2,
+					       .stripe_sectors = 4, .stripes = stripes };
+	st.device.nr_extents = 2;
+}
+
+/* Where dm-stripe puts sector `sector` of the striped part. */
+static void place_of_striped(unsigned int sector, struct sim_disk **disk, unsigned int *at)
+{
+	unsigned int in = sector - 8, chunk = in / 4;
+
+	*disk = chunk % 2 ? b : a;
+	*at = (chunk % 2 ? 8 : 16) + chunk / 2 * 4 + in % 4;
+}
+
+START_TEST(striped)
+{
+	struct block_stripe stripes[2];
+	uint8_t peeked[SECTOR];
+
+	stripe(stripes);
+	/* Every start and length, over the seam as well. */
+	for (unsigned int from = 0; from < 32; from++)
+		for (unsigned int sectors = 1; from + sectors <= 32; sectors += 3) {
+			fill(data, (uint8_t)(from * 7 + sectors), sectors);
+			ck_assert_int_eq(block_write(engine, &st.device, from, sectors, data), 0);
+			memset(data, 0, sectors * SECTOR);
+			ck_assert_int_eq(block_read(engine, &st.device, from, sectors, data), 0);
+			for (unsigned int i = 0; i < sectors; i++) {
+				struct sim_disk *disk = b;
+				unsigned int at = 40 + from + i;
+
+				if (from + i >= 8)
+					place_of_striped(from + i, &disk, &at);
+				sim_disk_peek(disk, (uint64_t)at * SECTOR, peeked, SECTOR);
+				ck_assert_mem_eq(peeked, data + i * SECTOR, SECTOR);
+				ck_assert_uint_eq(data[i * SECTOR],
+						  (uint8_t)(from * 7 + sectors + i));
+			}
+		}
+}
+END_TEST
+
+START_TEST(striped_flush)
+{
+	struct block_stripe stripes[2];
+	uint64_t of_a = sim_disk_counters(a)->flushes, of_b = sim_disk_counters(b)->flushes;
+	uint64_t first, end;
+
+	stripe(stripes);
+	ck_assert_int_eq(block_flush(engine, &st.device), 0);
+	ck_assert_uint_eq(sim_disk_counters(a)->flushes, of_a + 1);
+	ck_assert_uint_eq(sim_disk_counters(b)->flushes, of_b + 1);
+	/* Holes of stripes are not looked for. */
+	ck_assert(block_next_data(engine, &st.device, 0, &first, &end));
+	ck_assert_uint_eq(first, 8);
+	ck_assert_uint_eq(end, 32);
+}
+END_TEST
+
 /* --- holes --------------------------------------------------------------- */
 
 START_TEST(next_data)
@@ -464,8 +536,10 @@ START_TEST(next_data)
 	struct sim_disk *sparse = sim_disk_create("sparse", UINT64_C(1) << 40, 1);
 	struct sim_disk *holes = sim_disk_create("holes", 1 << 20, 1);
 	struct block_extent extents[] = {
-		{ 0, 1024, 0, sim_disk_file(holes) },
-		{ 1024, 1 << 20, 4, sim_disk_file(sparse) },
+		{ .first = 0, .sectors = 1024, .file_sector = 0,
+			.file = sim_disk_file(holes) },
+		{ .first = 1024, .sectors = 1 << 20, .file_sector = 4,
+			.file = sim_disk_file(sparse) },
 	};
 	struct block_device device = {
 		.name = "d", .sectors = 1024 + (1 << 20), .block_sectors = 1,
@@ -869,6 +943,8 @@ Suite *block_suite(void)
 	tcase_add_test(tcase, wait_min_and_hang);
 	tcase_add_test(tcase, cancelled_read);
 	tcase_add_loop_test(tcase, done_submits, 0, 10);
+	tcase_add_test(tcase, striped);
+	tcase_add_test(tcase, striped_flush);
 	tcase_add_test(tcase, next_data);
 	tcase_add_test(tcase, engine_sizes);
 	tcase_add_loop_test(tcase, random_against_model, 0, 20);
