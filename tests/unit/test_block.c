@@ -519,6 +519,7 @@ START_TEST(striped_flush)
 	uint64_t first, end;
 
 	stripe(stripes);
+	st.extents[0].file = sim_disk_file(a);	/* b is met as a stripe only */
 	ck_assert_int_eq(block_flush(engine, &st.device), 0);
 	ck_assert_uint_eq(sim_disk_counters(a)->flushes, of_a + 1);
 	ck_assert_uint_eq(sim_disk_counters(b)->flushes, of_b + 1);

@@ -101,7 +101,7 @@ START_TEST(put_together)
 }
 END_TEST
 
-START_TEST(ranges)
+START_TEST(every_piece_claimed)
 {
 	struct device_stripe both[] = { { pv[0], 1024 }, { pv[1], 2048 } };
 	struct device_extent extent = { .sectors = 512, .stripe_sectors = 64, .stripes = both,
@@ -173,7 +173,7 @@ Suite *device_extents_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, put_together);
-	tcase_add_test(tcase, ranges);
+	tcase_add_test(tcase, every_piece_claimed);
 	tcase_add_test(tcase, refused);
 	suite_add_tcase(suite, tcase);
 	return suite;
