@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stddef.h>
 
+#include "io/lvm.h"
+
 static volatile sig_atomic_t stop_wanted;
 static volatile sig_atomic_t status_wanted;
 
@@ -34,6 +36,7 @@ void signals_install(void)
 	sigaction(SIGUSR1, &status, NULL);
 	signal(SIGPIPE, SIG_IGN);	/* close_stdout() reports it */
 	signal(SIGXFSZ, SIG_IGN);	/* whoever writes reports it */
+	lvm_watch_cancel(signals_cancelled, NULL);
 }
 
 bool signals_stop_wanted(void)

@@ -15,10 +15,14 @@
  * cannot be looked at (explicit legs can). */
 int lvm_probe(struct error *err);
 
+/* Asked several times a second while an `lvm` runs: shall it be given up? NULL: never. */
+void lvm_watch_cancel(bool (*cancelled)(void *context), void *context);
+
 /* Runs `lvm` with these words (NULL-terminated, "lvm" not among them). *output gets its
  * stdout (allocated, NUL-terminated; may be NULL), at most `max_bytes`. 0; -ENOENT as
  * above; -EACCES: no permission; -EIO with an error that holds lvm's own first line;
- * -EFBIG; -ETIMEDOUT after `timeout_ms`; -ECANCELED when a signal asked to stop. */
+ * -EFBIG; -ETIMEDOUT after `timeout_ms`; -ECANCELED: lvm_watch_cancel(). One that has to
+ * be ended is asked by SIGTERM first; nothing of its process group is left. */
 int lvm_run(char **output, size_t *nr_bytes, const char *const words[], size_t max_bytes,
 	    unsigned int timeout_ms, struct error *err);
 
@@ -28,9 +32,14 @@ int lvm_report_read(struct lvm_report *report, const char *vg_name, struct error
 /* This host's system id, allocated, empty where it has none. */
 int lvm_host_system_id(char **system_id, struct error *err);
 
-/* "vg/lv", "/dev/vg/lv", "/dev/mapper/v--g-lv", an LV's uuid: which words mean an LV, and
- * which one? Looks at the words alone and at links under /dev. True: *vg_name and *lv_name,
- * or *uuid, are allocated. */
+/* For the tests: the directories, in the shape of PATH, in which lvm is looked for behind
+ * PATH. NULL: the usual ones, which are missing in the PATH of many users and of cron. */
+void lvm_look_in(const char *directories);
+
+/* "vg/lv", "/dev/vg/lv", "/dev/mapper/v--g-lv", an LV's uuid with LVM's hyphens or
+ * without, a dm uuid of LVM: which words mean an LV, and which one? Looks at the words
+ * alone. True: *vg_name and *lv_name, or *uuid (32 letters, or 64 with the group's; its
+ * hyphens are kept), are allocated. */
 bool lvm_name_parse(char **vg_name, char **lv_name, char **uuid, const char *name);
 /* "v--g-lv": LVM's name of a dm device; allocated, NULL when there is no memory. */
 char *lvm_dm_name(const char *vg_name, const char *lv_name);

@@ -55,6 +55,8 @@ static Suite *(*const suites[])(void) = {
 	resync_plan_suite,
 	resync_power_suite,
 	salvage_suite,
+	lvm_suite,
+	lvm_names_suite,
 };
 
 int main(void)

@@ -52,5 +52,7 @@ Suite *resync_suite(void);
 Suite *resync_plan_suite(void);
 Suite *resync_power_suite(void);
 Suite *salvage_suite(void);
+Suite *lvm_suite(void);
+Suite *lvm_names_suite(void);
 
 #endif
