@@ -56,16 +56,18 @@ struct resync_hooks {
 	/* Is the mirror still nobody else's? Asked once a second, and before each write of
 	 * the log. */
 	bool (*unchanged)(void *context);
-	/* Old contents of a leg that are about to be overwritten (--undo-file). Must be on
-	 * stable storage when it returns 0; -errno leaves that region as it is. May be
-	 * NULL. */
+	/* --undo-file, both or neither. keep() is given the old contents of a leg that are
+	 * about to be overwritten, kept() makes all that were given so far last: before it has
+	 * returned 0 nothing of them is overwritten. -errno of either ends the run: what was
+	 * not kept stays as it is. */
 	int (*keep)(void *context, unsigned int leg, uint64_t sector, uint32_t sectors,
 		    const void *old);
+	int (*kept)(void *context);
 };
 
 enum resync_end {
 	RESYNC_COMPLETE,	/* every region was looked at that should be */
-	RESYNC_STOPPED,		/* poll() asked for it, or log_failed, or hung */
+	RESYNC_STOPPED,		/* poll() asked for it, or log_failed, keep_error, or hung */
 	RESYNC_CHANGED,		/* unchanged() said no: nothing was written from then on */
 };
 
@@ -99,6 +101,10 @@ struct resync_result {
 	bool log_failed;		/* the log could not be written: its bits are as they were
 					 * proven up to then */
 	int log_error;			/* … and why: -errno */
+	int keep_error;			/* what keep() or kept() returned */
+	uint64_t kept_sectors;		/* given to keep(), of all legs */
+	uint64_t lost_sectors;		/* could not be read, so not kept, and were given to a
+					 * write all the same (with keep) */
 };
 
 /* 0, also when it ended early or something could not be copied; -ENOMEM, or -errno with

@@ -203,62 +203,6 @@ static void give_up_ragged_end(struct resync_chunk *chunk, unsigned int leg)
 	}
 }
 
-/* --- what is about to be overwritten ------------------------------------- */
-
-/* The regions that hold units first..last stay as they are. */
-static void leave_regions(struct resync_chunk *chunk, uint64_t first, uint64_t last)
-{
-	uint64_t units = chunk->rs->input->geometry.region_size / chunk->rs->unit;
-
-	if (chunk->large) {
-		chunk->large->keep_failed = true;
-		first = 0;
-		last = chunk->units - 1;
-	} else {
-		first = first / units * units;
-		last = min_u64(last / units * units + units, chunk->units) - 1;
-	}
-	bitmap_set_run(&chunk->failed, first, last);
-	for (unsigned int leg = 0; leg < chunk->rs->nr_legs; leg++)
-		bitmap_clear_run(&chunk->differ[leg], first, last);
-}
-
-/* Keeps the readable sectors of units first..last, which lie within the mirror. */
-static int keep_units(struct resync_chunk *chunk, unsigned int leg, uint64_t first, uint64_t last)
-{
-	struct resync *rs = chunk->rs;
-	const struct resync_hooks *hooks = rs->hooks;
-	uint64_t at = first * rs->unit;
-	uint64_t end = last * rs->unit + resync_unit_sectors(chunk, last), stop;
-	int r = 0;
-
-	for (; !r && at < end; at = stop) {
-		stop = end;
-		if (chunk->result[leg]) {
-			at = min_u64(bitmap_next_clear(&rs->bad[leg], at), end);
-			stop = min_u64(bitmap_next_set(&rs->bad[leg], at), end);
-		}
-		if (at < stop)
-			r = hooks->keep(hooks->context, leg, chunk->start + at,
-					(uint32_t)(stop - at), chunk->data[leg] +
-					at * SECTOR_BYTES);
-	}
-	return r;
-}
-
-static void keep_old(struct resync_chunk *chunk)
-{
-	for (unsigned int leg = 0; leg < chunk->rs->nr_legs; leg++) {
-		uint64_t first, last, from = 0;
-
-		while (bitmap_next_run(&chunk->differ[leg], true, from, &first, &last)) {
-			if (keep_units(chunk, leg, first, last))
-				leave_regions(chunk, first, last);
-			from = last + 1;
-		}
-	}
-}
-
 /* --- the whole ----------------------------------------------------------- */
 
 static int find_all_bad(struct resync_chunk *chunk)
@@ -305,12 +249,6 @@ int resync_compare(struct resync_chunk *chunk)
 			compare_leg(chunk, leg);
 			give_up_ragged_end(chunk, leg);
 		}
-	if (chunk->verify)
-		return 0;
-	if (chunk->large && chunk->large->keep_failed)
-		leave_regions(chunk, 0, chunk->units - 1);
-	else if (rs->hooks->keep)
-		keep_old(chunk);
 	return 0;
 }
 

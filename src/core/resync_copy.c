@@ -286,7 +286,7 @@ static int chunk_was_read(struct resync_chunk *chunk)
 		return 0;
 	}
 	memset(chunk->cursor, 0, sizeof(chunk->cursor));
-	chunk->state = CHUNK_WRITING;
+	chunk->state = resync_keep_chunk(chunk) ? CHUNK_KEEPING : CHUNK_WRITING;
 	return 0;
 }
 
@@ -307,6 +307,8 @@ static int chunk_advance(struct resync_chunk *chunk)
 
 	if (chunk->state == CHUNK_READING && !chunk->pending)
 		r = chunk_was_read(chunk);
+	if (!r && chunk->state == CHUNK_KEEPING && chunk->dropped)
+		chunk_end(chunk);
 	if (!r && chunk->state == CHUNK_WRITING) {
 		submit_writes(chunk);
 		if (!chunk->pending)
@@ -501,6 +503,15 @@ static void drop_current(struct resync *rs)
 	large_piece_done(rs, large, OUTCOME_DROPPED, rs->range.verify);
 }
 
+static int advance_chunks(struct resync *rs)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < rs->nr_chunks && !r; i++)
+		r = chunk_advance(&rs->chunks[i]);
+	return r;
+}
+
 int resync_copy_turn(struct resync *rs)
 {
 	unsigned int wait_ms;
@@ -515,7 +526,9 @@ int resync_copy_turn(struct resync *rs)
 			rs->hooks->sleep_ms(rs->hooks->context, wait_ms);
 		resync_look_around(rs);
 	}
-	for (unsigned int i = 0; i < rs->nr_chunks && !r; i++)
-		r = chunk_advance(&rs->chunks[i]);
+	if (!r)
+		r = advance_chunks(rs);
+	if (!r && resync_keep_turn(rs))
+		r = advance_chunks(rs);
 	return r;
 }

@@ -8,7 +8,8 @@
 /*
  * What the rooms of a resync share: resync.c begins and ends it and says which regions
  * come next, resync_copy.c keeps the queue full, resync_compare.c says what a chunk's
- * legs hold, resync_batch.c makes proofs of what was done, resync_log.c writes the log.
+ * legs hold, resync_keep.c saves what will be overwritten, resync_batch.c makes proofs of
+ * what was done, resync_log.c writes the log.
  */
 
 #define RESYNC_CHUNKS_MAX 64u
@@ -39,7 +40,6 @@ struct resync_large {
 	unsigned int out;		/* chunks; 0 and all_issued: free */
 	bool in_use, all_issued;
 	unsigned int outcome;		/* of the pieces so far */
-	bool keep_failed;		/* nothing more of it may be overwritten */
 };
 
 struct resync_chunk;
@@ -54,7 +54,7 @@ struct resync_write {
 };
 
 enum resync_chunk_state {
-	CHUNK_FREE, CHUNK_READING, CHUNK_WRITING, CHUNK_READING_BACK,
+	CHUNK_FREE, CHUNK_READING, CHUNK_KEEPING, CHUNK_WRITING, CHUNK_READING_BACK,
 };
 
 /*
@@ -145,6 +145,8 @@ struct resync {
 	struct resync_large *current;	/* not given out whole yet */
 	struct bitmap bad[MIRROR_LEGS_MAX];	/* sectors of the chunk that is looked at */
 	unsigned int bad_in_a_row[MIRROR_LEGS_MAX];
+	unsigned int chunks_keeping;	/* that wait for kept() … */
+	uint64_t keeping_since_ns;	/* … and how long one does */
 
 	/* done, and not proven yet */
 	bool legs_failed;		/* nothing that is done from now on can be proven */
@@ -188,6 +190,15 @@ int resync_compare(struct resync_chunk *chunk);
 int resync_compare_back(struct resync_chunk *chunk, unsigned int leg);
 /* Sectors of the mirror that a unit holds. */
 uint32_t resync_unit_sectors(const struct resync_chunk *chunk, uint64_t unit);
+
+/* --- resync_keep.c --- */
+
+/* Gives what a chunk will overwrite to keep(). true: the chunk has to wait until it is
+ * kept; it is dropped when that cannot be. */
+bool resync_keep_chunk(struct resync_chunk *chunk);
+/* Makes it last, when that is due: chunks that have waited may be written to, or are
+ * dropped. true: there were any. */
+bool resync_keep_turn(struct resync *rs);
 
 /* --- resync_batch.c --- */
 

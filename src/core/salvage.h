@@ -61,9 +61,17 @@ struct salvage_hooks {			/* each may be NULL */
 	bool (*poll)(void *context, uint64_t done_sectors, uint64_t total_sectors);
 	/* Is the mirror still nobody else's? Asked before each batch is written. */
 	bool (*unchanged)(void *context);
+	/* As in resync_hooks: what every leg holds in the blocks that will be written. */
+	int (*keep)(void *context, unsigned int leg, uint64_t sector, uint32_t sectors,
+		    const void *old);
+	int (*kept)(void *context);
 };
 
-enum salvage_end { SALVAGE_COMPLETE, SALVAGE_STOPPED, SALVAGE_CHANGED };
+enum salvage_end {
+	SALVAGE_COMPLETE,
+	SALVAGE_STOPPED,	/* poll() asked for it, or keep_error */
+	SALVAGE_CHANGED,
+};
 
 /* Neighbouring sectors of one fate. */
 struct salvage_run {
@@ -83,6 +91,10 @@ struct salvage_result {
 	bool truncated;			/* there were more than max_runs */
 	uint64_t sectors[SALVAGE_OUTCOMES];	/* exact */
 	uint64_t written_bytes[MIRROR_LEGS_MAX];
+	int keep_error;			/* what keep() or kept() returned */
+	uint64_t kept_sectors;		/* given to keep(), of all legs */
+	uint64_t lost_sectors;		/* could not be read, so not kept, and were given to a
+					 * write all the same (with keep) */
 	/* Regions of which every listed sector is SALVAGE_DONE. They are candidates, no
 	 * more: to set their bits they must be compared again, whole (and the user must
 	 * have accepted it). */

@@ -225,24 +225,32 @@ static const unsigned char *content(const struct salvage_batch *batch, unsigned 
 
 /* --- writing, and reading back ---------------------------------------------------- */
 
+/* Will the leg's block at `at` be written, if all goes well? */
+static bool block_is_planned(const struct salvage_batch *batch, unsigned int leg, uint32_t at)
+{
+	bool planned = false;
+
+	if (!unit_of(batch, at)->active)
+		return false;
+	for (uint32_t i = at; i < at + leg_block(batch, leg) && !planned; i++)
+		planned = batch->sectors[i].from != NO_LEG;
+	return planned;
+}
+
 /* Is the leg's block at `at` part of this step? */
 static bool block_is_due(const struct salvage_batch *batch, enum pass pass, enum step step,
 			 unsigned int leg, uint32_t at)
 {
 	const struct salvage_unit *unit = unit_of(batch, at);
-	bool holds = unit->holders >> leg & 1, due = false;
+	bool holds = unit->holders >> leg & 1;
 
-	if (!unit->active)
-		return false;
 	if (pass == PASS_LACKING && holds)
 		return false;
 	/* Data that nobody else has taken is not put at risk; that it is on every leg is
 	 * proven in one go. */
 	if (pass == PASS_HOLDING && (unit->failed || (step == STEP_WRITE && !holds)))
 		return false;
-	for (uint32_t i = at; i < at + leg_block(batch, leg) && !due; i++)
-		due = batch->sectors[i].from != NO_LEG;
-	return due;
+	return block_is_planned(batch, leg, at);
 }
 
 static bool block_compose(struct salvage_batch *batch, unsigned int leg, uint32_t at)
@@ -273,6 +281,67 @@ static int transfer_run(struct salvage_batch *batch, enum step step, unsigned in
 			   SECTOR_BYTES))
 			mark(batch, step, leg, i, 1, false);
 	return 0;
+}
+
+/* --- what is about to be overwritten ---------------------------------------------- */
+
+/* Sectors [at, end) of the batch: those that could be read, and that are the mirror's. */
+static int keep_sectors(struct salvage_batch *batch, unsigned int leg, uint32_t at, uint32_t end)
+{
+	const struct salvage_hooks *hooks = batch->hooks;
+	uint64_t length = batch->input->geometry.length;
+	uint32_t first;
+	int r = 0;
+
+	while (!r && at < end && disk_sector(batch, at) < length) {
+		for (first = at; at < end && disk_sector(batch, at) < length &&
+				 batch->sectors[at].readable >> leg & 1; at++)
+			;
+		batch->result->kept_sectors += at - first;
+		if (first < at)
+			r = hooks->keep(hooks->context, leg, disk_sector(batch, first), at - first,
+					own_sector(batch, leg, first));
+		for (; at < end && disk_sector(batch, at) < length &&
+		       !(batch->sectors[at].readable >> leg & 1); at++)
+			batch->result->lost_sectors++;
+	}
+	return r;
+}
+
+/* Neighbours together. */
+static int keep_leg(struct salvage_batch *batch, unsigned int leg)
+{
+	const uint32_t end = nr_sectors(batch), block = leg_block(batch, leg);
+	uint32_t run = 0;
+	int r = 0;
+
+	for (uint32_t at = 0; at <= end && !r; at += block) {
+		bool planned = at < end && block_is_planned(batch, leg, at);
+
+		if (run && (!planned || !is_neighbour(batch, at))) {
+			r = keep_sectors(batch, leg, at - run, at);
+			run = 0;
+		}
+		if (planned)
+			run += block;
+	}
+	return r;
+}
+
+/* All legs, those too that may turn out not to be written. */
+static int keep_old(struct salvage_batch *batch)
+{
+	const struct salvage_hooks *hooks = batch->hooks;
+	int r = 0;
+
+	if (!hooks->keep)
+		return 0;
+	for (unsigned int leg = 0; leg < batch->input->nr_legs && !r; leg++)
+		r = keep_leg(batch, leg);
+	if (!r)
+		r = hooks->kept(hooks->context);
+	batch->result->keep_error = r;
+	return r ? SALVAGE_STOPPED : 0;
 }
 
 /* All due blocks of a leg, neighbours in one request: a disk whose own blocks are larger
@@ -373,6 +442,8 @@ int salvage_batch_run(struct salvage_batch *batch)
 	if (active && hooks->unchanged && !hooks->unchanged(hooks->context))
 		return SALVAGE_CHANGED;
 	if (active)
+		r = keep_old(batch);
+	if (active && !r)
 		r = run_pass(batch, PASS_LACKING);
 	if (active && !r)
 		r = run_pass(batch, PASS_HOLDING);

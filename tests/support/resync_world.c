@@ -47,6 +47,7 @@ static bool is_unchanged(void *context)
 	return !world->changes_at || world->samples < world->changes_at;
 }
 
+/* What is given is what the leg holds, and has held since the beginning. */
 static int keep_old(void *context, unsigned int leg, uint64_t sector, uint32_t sectors,
 		    const void *old)
 {
@@ -56,6 +57,25 @@ static int keep_old(void *context, unsigned int leg, uint64_t sector, uint32_t s
 		return -ENOSPC;
 	if (world->on_keep)
 		world->on_keep(world, leg, sector, sectors, old);
+	if (memcmp(old, world->start[leg].current + sector * SECTOR_BYTES,
+		   (size_t)sectors * SECTOR_BYTES))
+		abort();
+	for (uint64_t at = sector; at < sector + sectors; at++)
+		if (world->kept[leg][at] == WORLD_NOT_KEPT)
+			world->kept[leg][at] = WORLD_GIVEN;
+	return 0;
+}
+
+static int all_kept(void *context)
+{
+	struct resync_world *world = context;
+
+	if (++world->keeps == world->keep_fails_at)
+		return -EIO;
+	for (unsigned int leg = 0; leg < world->nr_legs; leg++)
+		for (uint64_t at = 0; at < world->leg_bytes / SECTOR_BYTES; at++)
+			if (world->kept[leg][at] == WORLD_GIVEN)
+				world->kept[leg][at] = WORLD_KEPT;
 	return 0;
 }
 
@@ -71,6 +91,7 @@ static void make_disks(struct resync_world *world)
 		world->legs[leg] = sim_disk_create(name, world->leg_bytes, world->blocks[leg]);
 		world->start[leg].durable = malloc(world->leg_bytes);
 		world->start[leg].current = malloc(world->leg_bytes);
+		world->kept[leg] = calloc(world->leg_bytes / SECTOR_BYTES, 1);
 	}
 	world->area_bytes = mirror_log_area_bytes(world->geometry.nr_regions,
 						  world->log_block * SECTOR_BYTES);
@@ -158,9 +179,21 @@ void resync_world_remember(struct resync_world *world)
 		sim_disk_peek(world->legs[leg], 0, world->start[leg].current, world->leg_bytes);
 		sim_disk_peek_durable(world->legs[leg], 0, world->start[leg].durable,
 				      world->leg_bytes);
+		memset(world->kept[leg], WORLD_NOT_KEPT, world->leg_bytes / SECTOR_BYTES);
 	}
 	sim_disk_peek(world->log, 0, world->log_current, RESYNC_WORLD_LOG_BYTES);
 	sim_disk_peek_durable(world->log, 0, world->log_durable, RESYNC_WORLD_LOG_BYTES);
+}
+
+void resync_world_lose(struct resync_world *world, unsigned int leg, uint64_t sector,
+		       uint64_t sectors)
+{
+	uint64_t end = sector + sectors;
+
+	if (end > world->leg_bytes / SECTOR_BYTES)
+		end = world->leg_bytes / SECTOR_BYTES;
+	for (; sector < end; sector++)
+		world->kept[leg][sector] = WORLD_LOST;
 }
 
 void resync_world_free(struct resync_world *world)
@@ -171,6 +204,7 @@ void resync_world_free(struct resync_world *world)
 		sim_disk_destroy(world->legs[leg]);
 		free(world->start[leg].durable);
 		free(world->start[leg].current);
+		free(world->kept[leg]);
 	}
 	sim_disk_destroy(world->log);
 	free(world->area);
@@ -370,6 +404,7 @@ void resync_world_run(struct resync_world *world)
 		.context = world, .now_ns = look_at_clock, .sleep_ms = sleep_ms,
 		.poll = poll_user, .unchanged = is_unchanged,
 		.keep = world->keeping ? keep_old : NULL,
+		.kept = world->keeping ? all_kept : NULL,
 	};
 
 	resync_result_free(&world->result);
@@ -477,6 +512,18 @@ static const char *judge_region(const struct resync_world *world, unsigned char 
 	       "a clean region differs and was written to";
 }
 
+/* Of what is not as it was the old contents are on stable storage. */
+static const char *judge_kept(const struct resync_world *world, unsigned int leg,
+			      const unsigned char *image)
+{
+	for (uint64_t sector = 0; sector < world->geometry.length; sector++)
+		if (world->kept[leg][sector] != WORLD_KEPT &&
+		    world->kept[leg][sector] != WORLD_LOST &&
+		    !leg_untouched(world, leg, image, sector, 1))
+			return "a sector was overwritten before it was kept";
+	return NULL;
+}
+
 static const char *judge(const struct resync_world *world, unsigned char *const images[],
 			 const unsigned char *log)
 {
@@ -489,6 +536,8 @@ static const char *judge(const struct resync_world *world, unsigned char *const 
 	for (unsigned int leg = 0; leg < world->nr_legs && !wrong; leg++)
 		if (!leg_untouched(world, leg, images[leg], length, end - length))
 			wrong = "something behind the mirror's end has changed";
+	for (unsigned int leg = 0; leg < world->nr_legs && !wrong && world->keeping; leg++)
+		wrong = judge_kept(world, leg, images[leg]);
 	if (!wrong && memcmp(log + 16, world->log_durable + 16, MIRROR_LOG_BITS_OFFSET - 16))
 		wrong = "the padding of the log's header has changed";
 	if (!wrong && memcmp(log + bits_end, world->log_durable + bits_end,

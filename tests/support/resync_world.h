@@ -18,6 +18,9 @@ enum resync_world_header {
 	WORLD_HEADER_VERSION_3, WORLD_HEADER_FOREIGN, WORLD_HEADER_ZERO, WORLD_HEADER_KINDS,
 };
 
+/* WORLD_LOST: an injected error may have hit a read of it, so nobody can ask for it. */
+enum resync_world_kept { WORLD_NOT_KEPT, WORLD_GIVEN, WORLD_KEPT, WORLD_LOST };
+
 /* How a disk began: what was durable, and what its cache held over it. */
 struct resync_world_image {
 	unsigned char *durable, *current;
@@ -43,8 +46,9 @@ struct resync_world {
 	unsigned int polls, stop_at_poll;	/* 0: never */
 	unsigned int samples, changes_at;	/* 0: never */
 	bool stop_without_power;
-	bool keeping;			/* old contents are asked for; its calls … */
+	bool keeping;			/* old contents are asked for; calls of either hook … */
 	unsigned int keeps, keep_fails_at;	/* … of which one fails; 0: none */
+	unsigned char *kept[MIRROR_LEGS_MAX];	/* of each sector, enum resync_world_kept */
 	void (*on_keep)(struct resync_world *world, unsigned int leg, uint64_t sector,
 			uint32_t sectors, const void *old);
 	void (*on_poll)(struct resync_world *world);
@@ -74,7 +78,10 @@ void resync_world_fill(struct resync_world *world, unsigned int leg, uint64_t se
 		       uint64_t sectors, unsigned char byte);
 void resync_world_bit(struct resync_world *world, uint64_t region, bool value);
 void resync_world_header(struct resync_world *world, enum resync_world_header kind);
-/* Remembers how the disks are now. */
+/* Sectors of a leg that cannot be read, so that they need not be kept. */
+void resync_world_lose(struct resync_world *world, unsigned int leg, uint64_t sector,
+		       uint64_t sectors);
+/* Remembers how the disks are now; nothing is kept yet. */
 void resync_world_remember(struct resync_world *world);
 
 /* Reads the log's area and runs. */

@@ -655,22 +655,63 @@ START_TEST(old_contents_are_kept_first)
 }
 END_TEST
 
+/* The run ends: what was kept before is copied, what was not stays as it was. */
 START_TEST(what_cannot_be_kept_stays)
 {
 	make(2, 1);
 	differ(1, 3);
 	differ(1, 2 * SIZE + 10);
 	differ(1, 7 * SIZE + 2);
-	world.nr_buffers = 2;
-	world.buffer_bytes = _i ? 4096 : 32768;	/* pieces, or several regions at once */
+	world.nr_buffers = 2;			/* one chunk after the other */
 	world.keeping = true;
-	world.keep_fails_at = 2;
+	world.keep_fails_at = 3 + _i % 2;	/* the second one's keep(), or its kept() */
+	world.buffer_bytes = _i / 2 ? 4096 : 16384;	/* pieces, or whole regions */
 	run();
-	ck_assert_uint_eq(world.result.regions_failed, 1);
+	ck_assert_int_eq(world.result.end, RESYNC_STOPPED);
+	ck_assert_int_eq(world.result.keep_error, _i % 2 ? -EIO : -ENOSPC);
+	ck_assert_uint_eq(byte_of(1, 3), 4);
 	ck_assert_uint_eq(byte_of(1, 2 * SIZE + 10), (unsigned char)(2 * SIZE + 10 + 102));
-	ck_assert_uint_eq(byte_of(1, 7 * SIZE + 2), 7 * SIZE + 3);
+	ck_assert_uint_eq(byte_of(1, 7 * SIZE + 2), (unsigned char)(7 * SIZE + 2 + 102));
+	ck_assert(is_clean(0));
 	ck_assert(!is_clean(2));
-	ck_assert_uint_eq(nr_clean(), NR - 1);
+	ck_assert(!is_clean(7));
+}
+END_TEST
+
+/* Not a flush for every request. */
+START_TEST(many_are_kept_at_once)
+{
+	make(2, 1);
+	for (unsigned int sector = 0; sector < NR * SIZE - SIZE; sector += 2)
+		differ(1, sector);
+	world.nr_buffers = 16;
+	world.buffer_bytes = SIZE * SECTOR_BYTES;
+	world.keeping = true;
+	run();
+	ck_assert_uint_eq(world.result.kept_sectors, (NR - 1) * SIZE / 2);
+	/* Calls of keep(), and few of kept(). */
+	ck_assert_uint_le(world.keeps, (NR - 1) * SIZE / 2 + (NR + 3) / 4 + 1);
+	ck_assert_uint_gt(world.keeps, (NR - 1) * SIZE / 2);
+	ends_well();
+}
+END_TEST
+
+/* What could not be read is healed, and is not called kept. */
+START_TEST(what_cannot_be_read_is_not_kept)
+{
+	make(2, 1);
+	differ(1, 3);
+	sim_disk_fail(world.legs[1], &(struct sim_fault){
+		.op = BLOCK_READ, .first = 5, .sectors = 2, .result = -EIO });
+	world.keeping = true;
+	memset(kept, 0, sizeof(kept));
+	world.on_keep = keep_is_first;
+	resync_world_lose(&world, 1, 5, 2);
+	run();
+	ck_assert_uint_eq(kept[3], 1);
+	ck_assert_uint_eq(kept[5] + kept[6], 0);
+	ck_assert_uint_eq(world.result.kept_sectors, 1);
+	ck_assert_uint_eq(world.result.lost_sectors, 2);
 }
 END_TEST
 
@@ -779,7 +820,9 @@ Suite *resync_suite(void)
 	tcase_add_loop_test(tests, changed_while_writing, 0, 3);
 	tcase_add_test(tests, a_leg_hangs);
 	tcase_add_loop_test(tests, old_contents_are_kept_first, 0, 2);
-	tcase_add_loop_test(tests, what_cannot_be_kept_stays, 0, 2);
+	tcase_add_loop_test(tests, what_cannot_be_kept_stays, 0, 4);
+	tcase_add_test(tests, many_are_kept_at_once);
+	tcase_add_test(tests, what_cannot_be_read_is_not_kept);
 	tcase_add_test(tests, rate);
 	tcase_add_test(tests, stop_at_a_low_rate);
 	tcase_add_loop_test(tests, refuses, 0, 7);

@@ -22,6 +22,7 @@ static struct resync_world world;
 static struct {
 	uint64_t cuts, resumed, runs, points;
 	uint64_t headers_made_good, lies, copied, stopped, log_failures, leg_failures, unread;
+	uint64_t kept, not_kept;
 } seen;
 
 static void teardown(void)
@@ -86,6 +87,8 @@ static void count_run(void)
 	seen.stopped += result->end == RESYNC_STOPPED;
 	seen.log_failures += result->log_failed;
 	seen.unread += result->unreadable.nr;
+	seen.kept += result->kept_sectors;
+	seen.not_kept += result->keep_error != 0;
 	for (unsigned int leg = 0; leg < world.nr_legs; leg++)
 		seen.leg_failures += result->leg_error[leg] != 0;
 }
@@ -157,6 +160,9 @@ static void random_fault(uint64_t *random)
 		fault.first = world_below(random, 4);
 	}
 	sim_disk_fail(disk, &fault);
+	/* As far as a block of the largest size may be. */
+	if (fault.op == BLOCK_READ)
+		resync_world_lose(&world, where, fault.first / 8 * 8, 16);
 }
 
 static void random_trouble(uint64_t round)
@@ -191,18 +197,20 @@ START_TEST(cut_anywhere)
 	if (getenv("MIRRORCTL_COUNTS"))
 		printf("%d: %" PRIu64 " cuts, %" PRIu64 " points, %" PRIu64 " headers, %" PRIu64
 		       " lies, %" PRIu64 " copied, %" PRIu64 " stopped, %" PRIu64 " log, %" PRIu64
-		       " leg, %" PRIu64 " unread\n", _i, seen.cuts, seen.points,
+		       " leg, %" PRIu64 " unread, %" PRIu64 " kept, %" PRIu64 " not\n", _i, seen.cuts, seen.points,
 		       seen.headers_made_good, seen.lies, seen.copied, seen.stopped,
-		       seen.log_failures, seen.leg_failures, seen.unread);
+		       seen.log_failures, seen.leg_failures, seen.unread, seen.kept, seen.not_kept);
 	ck_assert_uint_ge(seen.cuts, rounds * 160);	/* 480000 of them */
 	ck_assert_uint_ge(seen.headers_made_good, rounds / 10);
 	ck_assert_uint_ge(seen.copied, rounds);
 	ck_assert_uint_ge(seen.lies, rounds / 10);
+	ck_assert_uint_ge(seen.kept, rounds);
 	if (_i) {
 		ck_assert_uint_ge(seen.stopped, rounds / 50);
 		ck_assert_uint_ge(seen.log_failures, rounds / 50);
 		ck_assert_uint_ge(seen.leg_failures, rounds / 20);
 		ck_assert_uint_ge(seen.unread, rounds / 50);
+		ck_assert_uint_ge(seen.not_kept, rounds / 50);
 	}
 }
 END_TEST

@@ -29,6 +29,9 @@ static struct {
 	bool listed[TOTAL];
 	unsigned char before[MIRROR_LEGS_MAX][TOTAL][SECTOR_BYTES];
 	bool was_bad[MIRROR_LEGS_MAX][TOTAL];
+	bool keeping;		/* … asked for first; 1: given, 2: kept */
+	unsigned char kept[MIRROR_LEGS_MAX][TOTAL];
+	unsigned int keeps, keep_fails_at;
 	bool watch;		/* is the last good copy kept out of danger? */
 	struct block_engine *engine;
 	unsigned char area[2048];
@@ -98,6 +101,8 @@ static void heal(void *context, struct sim_disk *disk, enum block_op op, uint64_
 		ck_assert_uint_lt(i, TOTAL);
 		if (w.watch)
 			watch_write(leg, i);
+		if (w.keeping && i < w.length && !w.was_bad[leg][i])
+			ck_assert_uint_eq(w.kept[leg][i], 2);
 	}
 	if (sim_engine_power_lost(w.engine))
 		return;
@@ -120,6 +125,41 @@ static bool unchanged(void *context)
 {
 	ck_assert_ptr_eq(context, &w);
 	return !w.changed;
+}
+
+static int keep(void *context, unsigned int leg, uint64_t sector, uint32_t sectors,
+		const void *old)
+{
+	ck_assert_ptr_eq(context, &w);
+	ck_assert_uint_le(sector + sectors, w.length);
+	if (++w.keeps == w.keep_fails_at)
+		return -ENOSPC;
+	for (uint32_t i = 0; i < sectors; i++) {
+		ck_assert_mem_eq((const unsigned char *)old + i * SECTOR_BYTES,
+				 w.before[leg][sector + i], SECTOR_BYTES);
+		ck_assert(!w.was_bad[leg][sector + i]);
+		w.kept[leg][sector + i] = 1;
+	}
+	return 0;
+}
+
+static int kept(void *context)
+{
+	ck_assert_ptr_eq(context, &w);
+	if (++w.keeps == w.keep_fails_at)
+		return -EIO;
+	for (unsigned int leg = 0; leg < w.nr_legs; leg++)
+		for (uint64_t i = 0; i < TOTAL; i++)
+			if (w.kept[leg][i])
+				w.kept[leg][i] = 2;
+	return 0;
+}
+
+static void keep_old(void)
+{
+	w.keeping = true;
+	w.hooks.keep = keep;
+	w.hooks.kept = kept;
 }
 
 static void new_engine(uint64_t seed)
@@ -636,6 +676,29 @@ START_TEST(stopped_or_changed)
 }
 END_TEST
 
+START_TEST(kept_first)
+{
+	make(2, NULL);
+	break_sectors(w.bad[0], 0, 9, 2);
+	keep_old();
+	if (_i)
+		w.keep_fails_at = (unsigned int)_i;
+	salvage();
+	if (!_i) {
+		expect(9, SALVAGE_DONE, 1, 0);
+		ck_assert_uint_eq(w.result.kept_sectors, 2);
+		ck_assert_uint_eq(w.result.lost_sectors, 2);
+		ck_assert_uint_eq(w.keeps, 2);
+	} else {
+		ck_assert_uint_eq(w.result.end, SALVAGE_STOPPED);
+		ck_assert_int_eq(w.result.keep_error, _i == 1 ? -ENOSPC : -EIO);
+		expect(9, SALVAGE_UNFINISHED, MIRROR_LEGS_MAX, 0);
+		ck_assert_uint_eq(all_writes(), 0);
+	}
+	drop();
+}
+END_TEST
+
 static bool lost_patience(void *context)
 {
 	(void)context;
@@ -782,6 +845,8 @@ START_TEST(random_sectors)
 	for (unsigned int round = 0; round < world_rounds(600); round++) {
 		make_random(&seed, false);
 		new_engine(world_random(&seed));
+		if (round % 2)
+			keep_old();
 		salvage();
 		for (uint64_t sector = 0; sector < LENGTH; sector++) {
 			const struct salvage_run *found = run_of(sector);
@@ -812,6 +877,8 @@ START_TEST(random_blocks)
 		make_random(&seed, true);
 		w.watch = false;	/* blocks beside it may be read, and the sector not */
 		w.length = LENGTH - world_below(&seed, 2) * 8;
+		if (round % 2)
+			keep_old();
 		salvage();
 		check_others();
 		check_done();
@@ -886,6 +953,7 @@ Suite *salvage_suite(void)
 	tcase_add_test(cases, a_leg_that_lies);
 	tcase_add_test(cases, flushes_that_fail);
 	tcase_add_test(cases, stopped_or_changed);
+	tcase_add_loop_test(cases, kept_first, 0, 3);
 	tcase_add_test(cases, a_leg_that_hangs);
 	tcase_add_test(cases, refused);
 	tcase_add_test(cases, too_many_outcomes);
