@@ -453,7 +453,7 @@ static int guarded(struct online_run *run, bool *resumed, struct error *err)
 	if (run->device.loaded)		/* nothing was suspended */
 		online_unload(&run->device);
 	if (!run->device.suspended) {
-		marker_remove(&run->device.marker);
+		run_file_remove(&run->device.marker);
 		if (*resumed)
 			online_reached(run, ONLINE_UNMARKED);
 	}
@@ -479,8 +479,8 @@ static void run_close(struct online_run *run)
 		close(run->vg_lock);
 	/* A marker without a word of a suspended device is of no use to anybody. */
 	if (!run->device.suspended)
-		marker_remove(&run->device.marker);
-	marker_close(&run->device.marker);
+		run_file_remove(&run->device.marker);
+	run_file_close(&run->device.marker);
 	mapper_release();
 }
 

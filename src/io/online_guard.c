@@ -126,7 +126,7 @@ static void device_unmark(void *context)
 {
 	struct online_device *device = context;
 
-	marker_remove(&device->marker);
+	run_file_remove(&device->marker);
 }
 
 int online_watchdog_start(struct online_run *run, struct error *err)

@@ -20,7 +20,7 @@ struct online_device {
 	struct mapped_device is;
 	struct dm_target target;	/* the table to resume into, as the kernel prints it */
 	struct dm_target scratch;	/* too large for the stack of a child */
-	struct marker marker;
+	struct run_file marker;
 	bool loaded, suspended;		/* by us */
 };
 

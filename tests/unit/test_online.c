@@ -63,7 +63,7 @@ START_TEST(marker_says_how)
 {
 	struct mapped_device device = device_named("vg-home");
 	struct error err = { 0 };
-	struct marker marker;
+	struct run_file marker;
 	struct stat stat_now;
 
 	ck_assert_int_eq(marker_open(&marker, run_directory, "vg-home", &err), 0);
@@ -77,46 +77,46 @@ START_TEST(marker_says_how)
 	device.uuid[0] = '\0';
 	ck_assert_int_eq(marker_write(&marker, &device, &err), 0);
 	expect_in_marker(marker.path, "uuid -");
-	marker_remove(&marker);
+	run_file_remove(&marker);
 	ck_assert_int_eq(access(marker.path, F_OK), -1);
-	marker_close(&marker);
-	marker_close(&marker);
+	run_file_close(&marker);
+	run_file_close(&marker);
 }
 END_TEST
 
 START_TEST(marker_of_one_process)
 {
 	struct error err = { 0 };
-	struct marker first, second, third;
+	struct run_file first, second, third;
 
 	ck_assert_int_eq(marker_open(&first, run_directory, "m", &err), 0);
 	ck_assert_int_eq(marker_open(&second, run_directory, "m", &err), -EBUSY);
 	ck_assert_ptr_nonnull(strstr(err.text, "another mirrorctl works on m"));
-	marker_close(&second);
+	run_file_close(&second);
 	/* Removed, it is free, and what comes after is not the first one's. */
-	marker_remove(&first);
+	run_file_remove(&first);
 	ck_assert_int_eq(marker_open(&second, run_directory, "m", NULL), 0);
-	marker_remove(&first);
+	run_file_remove(&first);
 	ck_assert_int_eq(access(second.path, F_OK), 0);
-	marker_close(&first);
+	run_file_close(&first);
 	/* Nor is a stale one in anybody's way. */
-	marker_close(&second);
+	run_file_close(&second);
 	ck_assert_int_eq(marker_open(&third, run_directory, "m", NULL), 0);
-	marker_close(&third);
+	run_file_close(&third);
 }
 END_TEST
 
 START_TEST(marker_cannot_be_made)
 {
 	struct error err = { 0 };
-	struct marker marker;
+	struct run_file marker;
 	char path[128];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/none/run", directory);
 	ck_assert_int_eq(marker_open(&marker, path, "m", &err), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(err.text, "nothing was suspended"));
-	marker_close(&marker);
+	run_file_close(&marker);
 	/* A link is not followed to a file of others. */
 	ck_assert_int_eq(mkdir(run_directory, 0755), 0);
 	snprintf(path, sizeof(path), "%s/suspended", run_directory);
@@ -127,7 +127,7 @@ START_TEST(marker_cannot_be_made)
 	ck_assert_int_lt(marker_open(&marker, run_directory, "m", NULL), 0);
 	ck_assert_int_eq(faccessat(fd, "victim", F_OK, 0), -1);
 	close(fd);
-	marker_close(&marker);
+	run_file_close(&marker);
 }
 END_TEST
 
@@ -135,7 +135,7 @@ START_TEST(marker_names)
 {
 	static const char *const odd[] = { "a b", "$(reboot)", "a;b", "-m", "..", "a'b" };
 	struct mapped_device device = device_named("my--vg-lv_1.x+:=@");
-	struct marker marker;
+	struct run_file marker;
 	char text[192];
 
 	ck_assert_str_eq(marker_remedy(text, sizeof(text), &device),
@@ -147,8 +147,8 @@ START_TEST(marker_names)
 					 "dmsetup resume -j 253 -m 7");
 		ck_assert_int_eq(marker_open(&marker, run_directory, odd[i], NULL), 0);
 		ck_assert_int_eq(access(marker.path, F_OK), 0);
-		marker_remove(&marker);
-		marker_close(&marker);
+		run_file_remove(&marker);
+		run_file_close(&marker);
 	}
 }
 END_TEST
