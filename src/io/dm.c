@@ -4,40 +4,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libdevmapper.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* libdevmapper's log levels; its header keeps them to itself. */
-#define DM_LOG_LEVEL_MASK 7
-#define DM_LOG_ERROR 3
-
-/* The first complaint of the running task. libdevmapper hands no context to its
- * log function, so there is no other place for it. */
-static char first_message[256];
-
-__attribute__((format(printf, 5, 6)))
-static void message_keep(int level, const char *file, int line, int errno_or_class,
-			 const char *format, ...)
-{
-	size_t length;
-	va_list args;
-
-	(void)file;
-	(void)line;
-	(void)errno_or_class;
-	if ((level & DM_LOG_LEVEL_MASK) > DM_LOG_ERROR || first_message[0])
-		return;
-	va_start(args, format);
-	vsnprintf(first_message, sizeof(first_message), format, args);
-	va_end(args);
-	length = strlen(first_message);
-	if (length && first_message[length - 1] == '.')
-		first_message[length - 1] = '\0';
-}
+#include "io/dm_message.h"
 
 /* The gate: a task that could change anything cannot be made here. */
 static struct dm_task *task_new(int type)
@@ -52,8 +25,7 @@ static struct dm_task *task_new(int type)
 	default:
 		return NULL;
 	}
-	first_message[0] = '\0';
-	dm_log_with_errno_init(message_keep);
+	dm_message_begin();
 	return dm_task_create(type);
 }
 
@@ -65,7 +37,7 @@ static int task_error(struct dm_task *task, const char *what, struct error *err)
 	if (code <= 0)
 		code = geteuid() ? EACCES : EIO;
 	return error_operation(err, code, "device-mapper does not answer (%s: %s)%s", what,
-			       first_message[0] ? first_message : error_reason(code),
+			       dm_message()[0] ? dm_message() : error_reason(code),
 			       geteuid() ? ": only root may ask it" : "");
 }
 
