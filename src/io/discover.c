@@ -32,6 +32,13 @@ void mirror_close(struct opened_mirror *opened)
 	memset(opened, 0, sizeof(*opened));
 }
 
+void mirror_leg_devices(const struct opened_mirror *opened,
+			struct block_device *legs[MIRROR_LEGS_MAX])
+{
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
+		legs[leg] = opened->legs[leg] ? &opened->legs[leg]->block : NULL;
+}
+
 /* Whose mistake a mirror that cannot be is: the caller's words, or the kernel's
  * table. */
 __attribute__((format(printf, 3, 4)))

@@ -62,6 +62,11 @@ int mirror_discover(struct opened_mirror *opened, const struct mirror_operand *o
 		    struct error *err);
 void mirror_close(struct opened_mirror *opened);
 
+/* The doors of all its legs, which it goes on owning; NULL where one is missing, and
+ * behind the last. */
+void mirror_leg_devices(const struct opened_mirror *opened,
+			struct block_device *legs[MIRROR_LEGS_MAX]);
+
 /*
  * How the mirror stands now, compared with the moment it was opened. For a dm
  * device: table, uuid, suspended or not, status. For explicit legs: dm tables live and inactive over the same sectors, the loop

@@ -130,7 +130,7 @@ static int time_region(struct online_run *run, struct error *err)
 {
 	const struct online_round *round = run->round;
 	const struct mirror *mirror = &round->opened->mirror;
-	struct block_device *legs[MIRROR_LEGS_MAX] = { NULL };
+	struct block_device *legs[MIRROR_LEGS_MAX];
 	const struct region_reading_client client = { .region = region_taken };
 	uint64_t first = bitmap_next_set(round->wanted, 0), began;
 	struct bitmap one;
@@ -140,8 +140,7 @@ static int time_region(struct online_run *run, struct error *err)
 	if (r)
 		return error_operation(err, -r, "%s: not enough memory", mirror->name);
 	bitmap_set(&one, first);
-	for (unsigned int i = 0; i < mirror->nr_legs; i++)
-		legs[i] = round->opened->legs[i] ? &round->opened->legs[i]->block : NULL;
+	mirror_leg_devices(round->opened, legs);
 	began = online_now_ns();
 	r = region_readings_run(round->engine, legs, mirror->nr_legs, &mirror->geometry, &one,
 				&client);

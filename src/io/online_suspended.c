@@ -127,11 +127,10 @@ static int read_legs(struct online_run *run, struct error *err)
 	const struct region_reading_client client = {
 		.context = &proof, .region = region_read, .poll = time_is_up,
 	};
-	struct block_device *legs[MIRROR_LEGS_MAX] = { NULL };
+	struct block_device *legs[MIRROR_LEGS_MAX];
 	int r;
 
-	for (unsigned int i = 0; i < mirror->nr_legs; i++)
-		legs[i] = round->opened->legs[i] ? &round->opened->legs[i]->block : NULL;
+	mirror_leg_devices(round->opened, legs);
 	r = region_readings_run(round->engine, legs, mirror->nr_legs, &mirror->geometry,
 				round->wanted, &client);
 	run->outcome->left_regions = bitmap_count(round->wanted) - proof.seen;

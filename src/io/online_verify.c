@@ -85,14 +85,13 @@ static int compare_once(struct again *again, struct error *err)
 {
 	const struct online_round *round = again->run->round;
 	const struct mirror *mirror = &round->opened->mirror;
-	struct block_device *legs[MIRROR_LEGS_MAX] = { NULL };
+	struct block_device *legs[MIRROR_LEGS_MAX];
 	const struct region_reading_client client = {
 		.context = again, .region = region_read, .poll = is_cancelled,
 	};
 	int r;
 
-	for (unsigned int i = 0; i < mirror->nr_legs; i++)
-		legs[i] = round->opened->legs[i] ? &round->opened->legs[i]->block : NULL;
+	mirror_leg_devices(round->opened, legs);
 	bitmap_clear_run(&again->differing, 0, again->differing.nr_bits - 1);
 	r = region_readings_run(round->engine, legs, mirror->nr_legs, &mirror->geometry,
 				&again->regions, &client);
