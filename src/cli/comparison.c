@@ -49,9 +49,7 @@ static void describe(struct audit_input *input, struct audit_options *options,
 		.rate_bytes = comparison->rate_bytes,
 		.max_runs = words->max_runs ? words->max_runs : MAX_RUNS_DEFAULT,
 	};
-	for (unsigned int leg = 0; leg < mirror->nr_legs; leg++)
-		if (session->opened.legs[leg])
-			input->legs[leg] = &session->opened.legs[leg]->block;
+	mirror_leg_devices(&session->opened, input->legs);
 }
 
 int comparison_run(struct comparison *comparison, struct session *session,

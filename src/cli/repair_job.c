@@ -281,108 +281,41 @@ void repair_job_log_action(const struct repair_job *job, uint64_t cleared)
 			  job->session.opened.mirror.name, job->journal ? job->journal : "none");
 }
 
-static void describe_record(struct repair_record *record, struct repair_job *job,
-			    struct block_device *legs[], struct journal_file *journal,
-			    struct journal_file *saved)
+int repair_job_write_down(struct repair_job *job, struct repair_files *files,
+			  struct repair_recorded *recorded, struct error *err)
 {
-	const struct mirror *mirror = &job->session.opened.mirror;
-
-	for (unsigned int leg = 0; leg < mirror->nr_legs; leg++)
-		legs[leg] = job->session.opened.legs[leg] ?
-			    &job->session.opened.legs[leg]->block : NULL;
-	*record = (struct repair_record){
+	const struct repair_record record = {
 		.identity = job->identity, .regions = &job->plan.clear,
-		.block_sectors = job->plan.block_sectors,
 		.current = job->session.area.bytes, .edited = job->edited,
-		.area_bytes = job->session.area.nr_bytes, .engine = job->session.engine,
-		.legs = legs, .nr_legs = mirror->nr_legs, .geometry = mirror->geometry,
-		.journal = journal->path ? &journal->writer : NULL,
-		.saved = saved->path ? &saved->writer : NULL, .poll = repair_job_poll,
+		.area_bytes = job->session.area.nr_bytes,
+		.block_sectors = job->plan.block_sectors, .engine = job->session.engine,
+		.poll = repair_job_poll,
 	};
-}
+	int r = repair_files_write(files, recorded, &record, &job->session.opened, err);
 
-/* The mirror must still be what was audited, right before anything is changed. */
-static int check_unchanged(struct repair_job *job, struct error *err)
-{
-	struct mirror_sample sample;
-
-	mirror_sample(&job->session.opened, &sample);
-	if (sample.change == MIRROR_UNCHANGED)
-		return 0;
-	return error_operation(err, ESTALE, "%s changed while it was audited (%s): audit again; nothing was changed",
-			       job->session.opened.mirror.name, sample.reason);
-}
-
-static int write_down(struct repair_job *job, struct journal_file *journal,
-		      struct journal_file *saved, struct error *err)
-{
-	struct block_device *legs[MIRROR_LEGS_MAX];
-	struct repair_record record;
-	int r;
-
-	describe_record(&record, job, legs, journal, saved);
-	r = repair_record(&job->recorded, &record, err);
-	if (!r)
-		r = check_unchanged(job, err);
-	if (!r && saved->path)
-		r = journal_file_commit(saved, err);
-	if (!r && journal->path)
-		r = journal_file_commit(journal, err);
+	job->hung = job->hung || recorded->hung;
 	return r;
 }
 
 /* Files beside the mirror: none of them may lie on it. */
-static int create_files(struct repair_job *job, struct journal_file *journal,
-			struct journal_file *saved, struct error *err)
+static int create_files(struct repair_job *job, struct repair_files *files, struct error *err)
 {
 	const struct repair_words *words = job->words;
+	const struct opened_mirror *opened = &job->session.opened;
 	char *directory = NULL;
 	int r = 0;
 
 	if (words->output)
-		r = state_check_place(words->output, &job->session.opened, &job->place_warning, err);
+		r = state_check_place(words->output, opened, &job->place_warning, err);
 	else
 		r = state_directory(&directory, words->write.state_dir, err);
-	if (!r && directory)
-		r = state_check_place(directory, &job->session.opened, &job->place_warning, err);
-	if (!r && words->save_divergent)
-		r = state_check_place(words->save_divergent, &job->session.opened,
-				      &job->place_warning, err);
-	if (!r && words->save_divergent)
-		r = journal_file_create_at(saved, words->save_divergent, err);
-	if (!r && directory)
-		r = journal_file_create(journal, directory, job->session.opened.mirror.name, err);
+	if (!r)
+		r = repair_files_check(directory, words->save_divergent, opened,
+				       &job->place_warning, err);
+	if (!r)
+		r = repair_files_create(files, directory, words->save_divergent, 1,
+					opened->mirror.name, err);
 	free(directory);
-	return r;
-}
-
-static int record_outcome(struct repair_job *job, struct journal_file *journal, struct error *err)
-{
-	struct journal_outcome outcome = { 0 };
-	struct region_run *runs = NULL;
-	uint64_t from = 0, first, last;
-	size_t room = 0;
-	int r = 0;
-
-	while (!r && bitmap_next_run(&job->plan.clear, true, from, &first, &last)) {
-		if (outcome.nr_runs == room) {
-			struct region_run *more = reallocarray(runs, room = room * 2 + 64,
-							       sizeof(*runs));
-			if (!more)
-				r = -ENOMEM;
-			else
-				runs = more;
-		}
-		if (!r)
-			runs[outcome.nr_runs++] = (struct region_run){ first, last };
-		from = last + 1;
-	}
-	outcome.cleared = runs;
-	if (!r)
-		r = journal_put_outcome(&journal->writer, &outcome);
-	if (!r)
-		r = journal_file_sync(journal, err);
-	free(runs);
 	return r;
 }
 
@@ -395,7 +328,7 @@ static void note_done(struct repair_job *job, enum repair_state state)
 	job->done.owned = false;
 }
 
-static int clear_bits(struct repair_job *job, struct journal_file *journal, struct error *err)
+static int clear_bits(struct repair_job *job, struct repair_files *files, struct error *err)
 {
 	struct error why = { 0 };
 	int r;
@@ -408,10 +341,10 @@ static int clear_bits(struct repair_job *job, struct journal_file *journal, stru
 	repair_job_log_action(job, job->plan.nr_clear);
 	if (r)
 		return error_operation(err, -r, "%.250s; some bits may be cleared, which is safe; to put the log back: mirrorctl undo %.150s",
-				       why.text, journal->path);
+				       why.text, job->journal);
 	note_done(job, REPAIR_CLEARED);
 	/* The bits are cleared and stay so; that this is not noted costs nothing. */
-	job->outcome_lost = record_outcome(job, journal, NULL) != 0;
+	job->outcome_lost = repair_files_note_cleared(files, &job->done, NULL) != 0;
 	return 0;
 }
 
@@ -446,27 +379,28 @@ static int write_copy(struct repair_job *job, struct error *err)
 
 int repair_job_apply(struct repair_job *job, struct error *err)
 {
-	struct journal_file journal = { 0 }, saved = { 0 };
+	struct repair_files files = { 0 };
 	int r;
 
 	r = repair_job_identify(job, err);
 	if (!r)
-		r = create_files(job, &journal, &saved, err);
-	if (!r && journal.path && !(job->journal = strdup(journal.path)))
+		r = create_files(job, &files, err);
+	if (!r && files.journal.path && !(job->journal = strdup(files.journal.path)))
 		r = no_memory(job, err);
 	if (!r)
-		r = write_down(job, &journal, &saved, err);
+		r = repair_job_write_down(job, &files, &job->recorded, err);
 	if (!r)
-		r = job->words->output ? write_copy(job, err) : clear_bits(job, &journal, err);
+		r = session_check_unchanged(&job->session, err);
+	if (!r)
+		r = job->words->output ? write_copy(job, err) : clear_bits(job, &files, err);
 	/* A journal whose bits were never touched protects nothing. */
 	if (job->step == REPAIR_NOT_BEGUN) {
-		journal_file_discard(&journal);
+		journal_file_discard(&files.journal);
 		free(job->journal);
 		job->journal = NULL;
 	}
 	if (r && job->step == REPAIR_NOT_BEGUN)
-		journal_file_discard(&saved);
-	journal_file_close(&journal);
-	journal_file_close(&saved);
+		journal_file_discard(&files.saved);
+	repair_files_close(&files);
 	return r;
 }

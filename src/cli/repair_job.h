@@ -5,7 +5,7 @@
 #include "cli/comparison.h"
 #include "cli/opts.h"
 #include "core/repair.h"
-#include "core/repair_record.h"
+#include "io/repair_files.h"
 
 /*
  * What `repair-log` does between its words and its report: choose the regions whose
@@ -92,6 +92,9 @@ void repair_job_close(struct repair_job *job);
 int repair_job_identify(struct repair_job *job, struct error *err);
 /* … polls the user's wish to stop: what is being written down protects nothing yet. */
 int repair_job_poll(void *context, uint64_t regions_done);
+/* The plan into journal and saved file, committed. */
+int repair_job_write_down(struct repair_job *job, struct repair_files *files,
+			  struct repair_recorded *recorded, struct error *err);
 void repair_job_log_action(const struct repair_job *job, uint64_t cleared);
 
 #endif

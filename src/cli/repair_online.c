@@ -37,9 +37,8 @@ struct rounds {
 	unsigned int pauses;
 	bool in_doubt;			/* a round failed after its suspend: keep its journal */
 	unsigned int nr_saved;		/* files of rounds that cleared something */
-	char saved[4096];		/* path of this round's saved file */
 	struct repair_recorded recorded;	/* in this round */
-	struct journal_file journal, save;
+	struct repair_files files;	/* of this round */
 };
 
 /* What happens inside a round is told outside of its suspend. */
@@ -82,76 +81,12 @@ static int plan_round(struct rounds *rounds, struct error *err)
 	return repair_job_plan(job, &rounds->remaining, err);
 }
 
-static int create_files(struct rounds *rounds, struct error *err)
-{
-	struct repair_job *job = rounds->job;
-	int r;
-
-	memset(&rounds->journal, 0, sizeof(rounds->journal));
-	memset(&rounds->save, 0, sizeof(rounds->save));
-	r = journal_file_create(&rounds->journal, rounds->directory,
-				job->session.opened.mirror.name, err);
-	if (r || !job->words->save_divergent)
-		return r;
-	snprintf(rounds->saved, sizeof(rounds->saved), rounds->nr_saved ? "%s.%u" : "%s",
-		 job->words->save_divergent, rounds->nr_saved + 1);
-	return journal_file_create_at(&rounds->save, rounds->saved, err);
-}
-
-static int write_down(struct rounds *rounds, struct error *err)
-{
-	struct repair_job *job = rounds->job;
-	const struct mirror *mirror = &job->session.opened.mirror;
-	struct block_device *legs[MIRROR_LEGS_MAX];
-	struct repair_recorded recorded;
-	struct repair_record record = {
-		.identity = job->identity, .regions = &job->plan.clear,
-		.block_sectors = job->plan.block_sectors,
-		.current = job->session.area.bytes, .edited = job->edited,
-		.area_bytes = job->session.area.nr_bytes, .engine = job->session.engine,
-		.legs = legs, .nr_legs = mirror->nr_legs, .geometry = mirror->geometry,
-		.journal = &rounds->journal.writer,
-		.saved = rounds->save.path ? &rounds->save.writer : NULL,
-		.poll = repair_job_poll,
-	};
-	int r;
-
-	for (unsigned int leg = 0; leg < mirror->nr_legs; leg++)
-		legs[leg] = &job->session.opened.legs[leg]->block;
-	r = repair_record(&recorded, &record, err);
-	job->recorded.hung = job->recorded.hung || recorded.hung;
-	rounds->recorded = recorded;
-	if (!r && rounds->save.path)
-		r = journal_file_commit(&rounds->save, err);
-	if (!r)
-		r = journal_file_commit(&rounds->journal, err);
-	return r;
-}
-
-static int note_outcome(struct rounds *rounds, const struct bitmap *cleared, struct error *err)
-{
-	uint64_t from = 0, first, last;
-	int r = 0;
-
-	while (!r && bitmap_next_run(cleared, true, from, &first, &last)) {
-		struct region_run run = { first, last };
-		struct journal_outcome outcome = { .cleared = &run, .nr_runs = 1 };
-
-		r = journal_put_outcome(&rounds->journal.writer, &outcome);
-		bitmap_set_run(&rounds->job->done, first, last);
-		bitmap_clear_run(&rounds->remaining, first, last);
-		from = last + 1;
-	}
-	if (!r && from)
-		r = journal_file_sync(&rounds->journal, err);
-	return r;
-}
-
 /* Adds what a round did to the job, and to its journal. */
 static void take_outcome(struct rounds *rounds, const struct online_outcome *outcome)
 {
 	struct repair_job *job = rounds->job;
 	uint64_t cleared = outcome->cleared.words ? bitmap_count(&outcome->cleared) : 0;
+	uint64_t from = 0, first, last;
 
 	job->hung = job->hung || outcome->hung;
 	if (outcome->suspended_ns > job->rounds.suspended_ns) {
@@ -166,7 +101,11 @@ static void take_outcome(struct rounds *rounds, const struct online_outcome *out
 	job->state = REPAIR_CLEARED;
 	/* The bits are cleared; that this could not be noted costs the undo alone,
 	 * which a mirror that runs on does not allow anyway. */
-	note_outcome(rounds, &outcome->cleared, NULL);
+	repair_files_note_cleared(&rounds->files, &outcome->cleared, NULL);
+	for (; bitmap_next_run(&outcome->cleared, true, from, &first, &last); from = last + 1) {
+		bitmap_set_run(&job->done, first, last);
+		bitmap_clear_run(&rounds->remaining, first, last);
+	}
 	repair_job_log_action(job, cleared);
 }
 
@@ -175,7 +114,7 @@ static int read_back(const struct rounds *rounds, struct undo_journal *kept, str
 {
 	struct journal_input input;
 	uint64_t cut_at;
-	int r = journal_input_open(&input, rounds->journal.path, err);
+	int r = journal_input_open(&input, rounds->files.journal.path, err);
 
 	if (r)
 		return r;
@@ -246,26 +185,25 @@ static int run_round(struct rounds *rounds, struct error *err)
 
 	if (r || !job->plan.nr_clear)
 		return r ? r : -EAGAIN;	/* all of them are being written right now */
-	r = create_files(rounds, err);
+	r = repair_files_create(&rounds->files, rounds->directory, job->words->save_divergent,
+				rounds->nr_saved + 1, job->session.opened.mirror.name, err);
 	if (!r)
-		r = write_down(rounds, err);
+		r = repair_job_write_down(job, &rounds->files, &rounds->recorded, err);
 	if (!r)
 		r = read_back(rounds, &kept, err);
 	if (!r)
 		r = suspend_and_clear(rounds, &kept, err);
 	undo_journal_free(&kept);
 	if (job->cleared == before && !rounds->in_doubt) {	/* they protect nothing */
-		journal_file_discard(&rounds->journal);
-		journal_file_discard(&rounds->save);
+		repair_files_discard(&rounds->files);
 	} else {
 		free(job->journal);
-		job->journal = strdup(rounds->journal.path);
+		job->journal = strdup(rounds->files.journal.path);
 		job->recorded.saved_sectors += rounds->recorded.saved_sectors;
 		job->recorded.unreadable_regions += rounds->recorded.unreadable_regions;
-		rounds->nr_saved += rounds->save.path != NULL;
+		rounds->nr_saved += rounds->files.saved.path != NULL;
 	}
-	journal_file_close(&rounds->journal);
-	journal_file_close(&rounds->save);
+	repair_files_close(&rounds->files);
 	return r;
 }
 
@@ -410,7 +348,6 @@ static int prepare(struct rounds *rounds, struct error *err)
 {
 	struct repair_job *job = rounds->job;
 	uint64_t nr_regions = job->session.opened.mirror.geometry.nr_regions;
-	const char *saved = job->words->save_divergent;
 	int r;
 
 	r = online_check(&job->session.opened, &job->session.log, err);
@@ -424,9 +361,8 @@ static int prepare(struct rounds *rounds, struct error *err)
 	if (!r)
 		r = state_directory(&rounds->directory, job->words->write.state_dir, err);
 	if (!r)
-		r = state_check_place(rounds->directory, &job->session.opened, &job->place_warning, err);
-	if (!r && saved)
-		r = state_check_place(saved, &job->session.opened, &job->place_warning, err);
+		r = repair_files_check(rounds->directory, job->words->save_divergent,
+				       &job->session.opened, &job->place_warning, err);
 	return r;
 }
 

@@ -13,7 +13,7 @@
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "io/identify.h"
-#include "io/state.h"
+#include "io/system_log.h"
 
 void resync_job_close(struct resync_job *job)
 {
@@ -317,52 +317,39 @@ static int poll_saving(void *context, uint64_t regions_done)
 	return signals_stop_wanted() ? -ECANCELED : 0;
 }
 
-static void point_at_legs(const struct resync_job *job, struct block_device *legs[])
-{
-	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
-		legs[leg] = &job->session.opened.legs[leg]->block;
-}
-
 /* Everything that differs, of every leg, before the first byte is overwritten. */
 static int save_divergent(struct resync_job *job, struct error *err)
 {
 	const char *path = job->words->save_divergent;
-	struct block_device *legs[MIRROR_LEGS_MAX];
-	struct journal_file saved = { 0 };
+	const struct opened_mirror *opened = &job->session.opened;
+	struct repair_record record = {
+		.regions = &job->work, .current = job->session.area.bytes,
+		.edited = job->session.area.bytes, .area_bytes = job->session.area.nr_bytes,
+		.engine = job->session.engine, .poll = poll_saving,
+	};
+	struct repair_files files = { 0 };
 	char *warning = NULL;
 	int r;
 
 	if (!path)
 		return 0;
-	point_at_legs(job, legs);
 	r = identify(job, err);
+	record.identity = job->identity;
 	if (!r)
-		r = state_check_place(path, &job->session.opened, &warning, err);
+		r = repair_files_check(NULL, path, opened, &warning, err);
 	if (!r)
-		r = journal_file_create_at(&saved, path, err);
-	if (!r) {
-		struct repair_record record = {
-			.identity = job->identity, .regions = &job->work,
-			.current = job->session.area.bytes, .edited = job->session.area.bytes,
-			.area_bytes = job->session.area.nr_bytes, .engine = job->session.engine,
-			.legs = legs, .nr_legs = job->session.opened.mirror.nr_legs,
-			.geometry = job->session.opened.mirror.geometry,
-			.saved = &saved.writer, .poll = poll_saving,
-		};
-
-		r = repair_record(&job->recorded, &record, err);
-	}
+		r = repair_files_create(&files, NULL, path, 1, opened->mirror.name, err);
 	if (!r)
-		r = journal_file_commit(&saved, err);
+		r = repair_files_write(&files, &job->recorded, &record, opened, err);
 	if (r)
-		journal_file_discard(&saved);
-	journal_file_close(&saved);
+		repair_files_discard(&files);
+	repair_files_close(&files);
 	free(warning);
 	return r;
 }
 
-static void describe(const struct resync_job *job, struct block_device *legs[],
-		     struct resync_input *input, struct resync_options *options)
+static void describe(const struct resync_job *job, struct resync_input *input,
+		     struct resync_options *options)
 {
 	const struct session *session = &job->session;
 
@@ -372,7 +359,7 @@ static void describe(const struct resync_job *job, struct block_device *legs[],
 		.area = session->area.bytes, .area_bytes = session->area.nr_bytes,
 		.plan = &job->plan,
 	};
-	memcpy(input->legs, legs, sizeof(input->legs));
+	mirror_leg_devices(&session->opened, input->legs);
 	*options = (struct resync_options){
 		.verify = job->words->verify, .copy_all = job->words->copy_all,
 		.readback = job->words->readback, .rate_bytes = job->words->rate_bytes,
@@ -465,7 +452,6 @@ static int copy(struct resync_job *job, struct run *run, const struct resync_inp
 
 int resync_job_apply(struct resync_job *job, struct error *err)
 {
-	struct block_device *legs[MIRROR_LEGS_MAX] = { 0 };
 	struct run run = { .job = job };
 	struct resync_hooks hooks = {
 		.context = &run, .now_ns = clock_hook_now, .sleep_ms = clock_hook_sleep,
@@ -477,8 +463,7 @@ int resync_job_apply(struct resync_job *job, struct error *err)
 
 	if (r)
 		return r;
-	point_at_legs(job, legs);
-	describe(job, legs, &input, &options);
+	describe(job, &input, &options);
 	progress_start(&run.progress, &job->words->report);
 	r = copy(job, &run, &input, &options, &hooks, err);
 	progress_end(&run.progress);

@@ -4,10 +4,10 @@
 
 #include "cli/comparison.h"
 #include "cli/opts.h"
-#include "core/repair_record.h"
 #include "core/resync.h"
 #include "core/resync_plan.h"
 #include "core/salvage.h"
+#include "io/repair_files.h"
 
 /*
  * What `resync offline` does between its words and its report: which regions, from which

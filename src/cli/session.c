@@ -156,6 +156,16 @@ bool session_unchanged(struct session *session, char *change, size_t room)
 	return false;
 }
 
+int session_check_unchanged(struct session *session, struct error *err)
+{
+	char change[256];
+
+	if (session_unchanged(session, change, sizeof(change)))
+		return 0;
+	return error_operation(err, ESTALE, "%s has changed while its legs were read (%s): run it again; nothing was changed",
+			       session->opened.mirror.name, change);
+}
+
 static bool has_finding(const struct finding_list *list, enum finding_id id)
 {
 	for (size_t i = 0; i < list->nr; i++)

@@ -28,6 +28,8 @@ int session_open(struct session *session, const struct mirror_words *mirror,
 int session_check_count(const struct session *session, struct error *err);
 /* Is the mirror still the one that was opened? Else `change` says what has changed. */
 bool session_unchanged(struct session *session, char *change, size_t room);
+/* The same right before anything is written: 0, or -ESTALE with an error. */
+int session_check_unchanged(struct session *session, struct error *err);
 /* Tells on stderr, a line each, the findings that have a remedy, unless the report
  * shows them on the same terminal: a cron job that is --quiet, or reads JSON, must
  * not miss them. */

@@ -269,8 +269,7 @@ static int prove(struct undo_job *job, struct error *err)
 	struct block_device *legs[MIRROR_LEGS_MAX];
 	int r;
 
-	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++)
-		legs[leg] = opened->legs[leg] ? &opened->legs[leg]->block : NULL;
+	mirror_leg_devices(opened, legs);
 	progress_start(&proving.progress, &job->words->report);
 	r = undo_prove(&job->back, &job->refused, &job->journal, job->session.engine, legs,
 		       opened->mirror.nr_legs, &opened->mirror.geometry, job->now, show_proving,
@@ -341,19 +340,6 @@ static void log_action(const struct undo_job *job)
 			  job->session.opened.mirror.name, job->words->journal);
 }
 
-/* The mirror must still be inactive, and the one whose legs were read. */
-static int check_unchanged(struct undo_job *job, struct error *err)
-{
-	struct mirror_sample sample;
-
-	mirror_sample(&job->session.opened, &sample);
-	if (sample.change == MIRROR_UNCHANGED)
-		return 0;
-	return error_operation(err, ESTALE, "%s has changed while its legs were read (%s): look at it again; nothing was changed",
-			       job->session.opened.mirror.name,
-			       *sample.reason ? sample.reason : "its state could not be read");
-}
-
 /* In the middle of writing: what is proven is proven, so any part of it is true. */
 static int write_failed(const struct undo_job *job, int r, const struct error *why,
 			struct error *err)
@@ -369,7 +355,7 @@ static int write_failed(const struct undo_job *job, int r, const struct error *w
 int undo_job_apply(struct undo_job *job, struct error *err)
 {
 	struct error why = { 0 };
-	int r = check_unchanged(job, err);
+	int r = session_check_unchanged(&job->session, err);
 
 	if (r)
 		return r;

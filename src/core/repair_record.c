@@ -10,6 +10,8 @@
  * followed by its new one, so that a reader needs no more memory than that for
  * what it compares. */
 #define LOG_SECTORS_MAX 2048u
+/* Runs of cleared regions that share a record. */
+#define OUTCOME_RUNS 1024u
 
 struct recording {
 	const struct repair_record *record;
@@ -236,5 +238,31 @@ int repair_record(struct repair_recorded *recorded, const struct repair_record *
 		r = put_log_blocks(&recording);
 	if (!r)
 		r = put_regions(&recording);
+	return r;
+}
+
+/* The next runs of `cleared` from region *from on, which moves behind them. */
+static size_t next_runs(struct region_run runs[OUTCOME_RUNS], const struct bitmap *cleared,
+			uint64_t *from)
+{
+	size_t nr = 0;
+
+	for (; nr < OUTCOME_RUNS && bitmap_next_run(cleared, true, *from, &runs[nr].first,
+						    &runs[nr].last); nr++)
+		*from = runs[nr].last + 1;
+	return nr;
+}
+
+int repair_record_cleared(struct journal_writer *journal, const struct bitmap *cleared)
+{
+	struct region_run runs[OUTCOME_RUNS];
+	struct journal_outcome outcome = { .cleared = runs };
+	uint64_t from = 0;
+	int r;
+
+	do {
+		outcome.nr_runs = next_runs(runs, cleared, &from);
+		r = journal_put_outcome(journal, &outcome);
+	} while (!r && outcome.nr_runs == OUTCOME_RUNS);
 	return r;
 }

@@ -12,6 +12,7 @@
  * the log that change, old and new, the digests of the whole area, and a digest of
  * every leg for each region; in the saved file (--save-divergent) the sectors in
  * which the legs differ, of every leg, with the same digests (mirrorctl-journal(5)).
+ * And, in the journal behind its commit, what was really cleared.
  */
 
 struct repair_record {
@@ -45,5 +46,9 @@ struct repair_recorded {
  * poll() returned, or -errno with an error that says which file or leg. */
 int repair_record(struct repair_recorded *recorded, const struct repair_record *record,
 		  struct error *err);
+
+/* Behind the commit: the regions whose bits were really cleared, as outcomes (of none:
+ * one outcome of nothing). 0 or -errno, as journal_put_outcome(). */
+int repair_record_cleared(struct journal_writer *journal, const struct bitmap *cleared);
 
 #endif

@@ -173,18 +173,7 @@ int repair_world_commit(struct repair_world *world)
 
 void repair_world_outcome(struct repair_world *world, const struct bitmap *cleared)
 {
-	uint64_t first, last, from = 0;
-	struct region_run run;
-	struct journal_outcome outcome = { .cleared = &run, .nr_runs = 1 };
-
-	if (!bitmap_count(cleared)) {
-		outcome.nr_runs = 0;
-		ck_assert_int_eq(journal_put_outcome(&world->journal_writer, &outcome), 0);
-	}
-	for (; bitmap_next_run(cleared, true, from, &first, &last); from = last + 1) {
-		run = (struct region_run){ first, last };
-		ck_assert_int_eq(journal_put_outcome(&world->journal_writer, &outcome), 0);
-	}
+	ck_assert_int_eq(repair_record_cleared(&world->journal_writer, cleared), 0);
 }
 
 int repair_world_repair(struct repair_world *world)

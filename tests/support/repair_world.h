@@ -56,7 +56,7 @@ void repair_world_change(struct repair_world *world, unsigned int leg, uint64_t 
 /* repair_record() into journal and (if `saving`) saved file; no commit. */
 int repair_world_record(struct repair_world *world, bool saving);
 int repair_world_commit(struct repair_world *world);
-/* An outcome for each run of `cleared` behind the commit; one of nothing for none. */
+/* The outcome, behind the commit. */
 void repair_world_outcome(struct repair_world *world, const struct bitmap *cleared);
 /* Record, commit, apply. */
 int repair_world_repair(struct repair_world *world);

@@ -264,6 +264,36 @@ START_TEST(long_runs_of_blocks)
 }
 END_TEST
 
+/* As many runs as fill no record, one, and more than two. */
+START_TEST(outcomes)
+{
+	static const unsigned int nr_runs[] = { 0, 3, 1024, 2500 };
+	struct journal_reader reader;
+	struct journal_record record;
+	struct bitmap cleared, found;
+	int r;
+
+	repair_world_make(&world, 9000, 1, 2, 4500, 6);
+	ck_assert_int_eq(repair_world_record(&world, false), 0);
+	ck_assert_int_eq(repair_world_commit(&world), 0);
+	ck_assert_int_eq(bitmap_alloc(&cleared, 9000), 0);
+	ck_assert_int_eq(bitmap_alloc(&found, 9000), 0);
+	for (unsigned int i = 0; i < nr_runs[_i]; i++)
+		bitmap_set_run(&cleared, 3 * i + 1, 3 * i + 1 + i % 2);
+	ck_assert_int_eq(repair_record_cleared(&world.journal_writer, &cleared), 0);
+	journal_reader_init(&reader, memory_file_source(&world.journal));
+	while ((r = journal_next(&reader, &record, &world.err)) == 1)
+		for (size_t i = 0; record.type == JOURNAL_OUTCOME && i < record.outcome.nr_runs; i++)
+			bitmap_set_run(&found, record.outcome.cleared[i].first,
+				       record.outcome.cleared[i].last);
+	ck_assert_int_eq(r, 0);
+	ck_assert(!memcmp(found.words, cleared.words, bitmap_bytes(9000)));
+	journal_reader_free(&reader);
+	bitmap_free(&cleared);
+	bitmap_free(&found);
+}
+END_TEST
+
 START_TEST(unreadable_sectors)
 {
 	unsigned int bad_leg = (unsigned int)_i % 3;
@@ -374,6 +404,7 @@ END_TEST
 START_TEST(one_file_or_none)
 {
 	struct repair_record record;
+	unsigned char *area;
 
 	repair_world_make(&world, 300, 1, 2, 2, 94);
 	record = (struct repair_record){
@@ -392,12 +423,16 @@ START_TEST(one_file_or_none)
 	/* An area that ends inside of a block that changes: it could not be written. */
 	record.block_sectors = 4;
 	record.area_bytes = 3 * SECTOR_BYTES;
+	area = malloc((size_t)record.area_bytes);
+	ck_assert_ptr_nonnull(area);
+	record.edited = memcpy(area, world.log.edited, (size_t)record.area_bytes);
 	record.saved = NULL;
 	record.journal = &world.journal_writer;
 	journal_writer_init(&world.journal_writer, memory_file_sink(&world.journal));
 	world.err.kind = ERROR_NONE;
 	ck_assert_int_eq(repair_record(&world.recorded, &record, &world.err), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(world.err.text, "behind the log's area"));
+	free(area);
 }
 END_TEST
 
@@ -410,6 +445,7 @@ Suite *repair_record_suite(void)
 	tcase_add_checked_fixture(tests, NULL, teardown);
 	tcase_add_loop_test(tests, both_files, 0, 3);
 	tcase_add_test(tests, long_runs_of_blocks);
+	tcase_add_loop_test(tests, outcomes, 0, 4);
 	tcase_add_loop_test(tests, unreadable_sectors, 0, 15);
 	tcase_add_loop_test(tests, missing_leg, 0, 3);
 	tcase_add_loop_test(tests, files_that_fail, 0, 2);
