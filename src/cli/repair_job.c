@@ -2,17 +2,16 @@
 #include "cli/repair_job.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "cli/signals.h"
 #include "core/audit_file.h"
 #include "io/identify.h"
+#include "io/new_image.h"
 #include "io/state.h"
 
 void repair_job_close(struct repair_job *job)
@@ -272,13 +271,13 @@ int repair_job_poll(void *context, uint64_t regions_done)
 	return signals_stop_wanted() ? -ECANCELED : 0;
 }
 
-void repair_job_log_action(const struct repair_job *job, uint64_t cleared)
+void repair_job_log_action(const struct repair_job *job, uint64_t bits, bool done)
 {
-	const char *sudo = getenv("SUDO_USER");
-
-	system_log_action("repair-log: uid %u%s%s cleared %" PRIu64 " clean bits of %s; undo journal %s",
-			  (unsigned int)getuid(), sudo ? " as " : "", sudo ? sudo : "", cleared,
-			  job->session.opened.mirror.name, job->journal ? job->journal : "none");
+	system_log_action("repair-log", "%s %" PRIu64 " clean bits of %s%s; undo journal %s",
+			  done ? "cleared" : "set out to clear", bits,
+			  job->session.opened.mirror.name,
+			  done ? "" : " and failed: any of them may be cleared",
+			  job->journal ? job->journal : "none");
 }
 
 int repair_job_write_down(struct repair_job *job, struct repair_files *files,
@@ -338,7 +337,7 @@ static int clear_bits(struct repair_job *job, struct repair_files *files, struct
 	job->hung = job->hung || r == -ECANCELED;
 	if (r && job->step == REPAIR_NOT_BEGUN)
 		return error_operation(err, -r, "%.400s; nothing was changed", why.text);
-	repair_job_log_action(job, job->plan.nr_clear);
+	repair_job_log_action(job, job->plan.nr_clear, !r);
 	if (r)
 		return error_operation(err, -r, "%.250s; some bits may be cleared, which is safe; to put the log back: mirrorctl undo %.150s",
 				       why.text, job->journal);
@@ -351,28 +350,20 @@ static int clear_bits(struct repair_job *job, struct repair_files *files, struct
 /* -o: the area as it would be, in a file of its own. */
 static int write_copy(struct repair_job *job, struct error *err)
 {
-	const char *path = job->words->output;
-	uint64_t done = 0, nr_bytes = job->session.area.nr_bytes;
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-	int code = fd < 0 ? errno : 0;
+	uint64_t sectors = job->session.area.nr_bytes / SECTOR_BYTES;
+	struct new_image image;
+	struct error why = { 0 };
+	int r = new_image_create(&image, job->words->output, sectors, &why);
 
-	while (!code && done < nr_bytes) {
-		ssize_t n = write(fd, (char *)job->edited + done, nr_bytes - done);
-
-		if (n > 0)
-			done += (uint64_t)n;
-		else if (n < 0 && errno != EINTR)
-			code = errno;
-	}
-	if (!code && fsync(fd))
-		code = errno;
-	if (fd >= 0)
-		close(fd);
-	if (code && fd >= 0)
-		unlink(path);
-	if (code)
-		return error_operation(err, code, "-o %s: cannot be written: %s; give the name of a new file; nothing was changed",
-				       path, error_reason(code));
+	if (!r)
+		r = new_image_write(&image, 0, job->edited, sectors, &why);
+	if (!r)
+		r = new_image_sync(&image, &why);
+	if (!r)
+		new_image_keep(&image);
+	new_image_close(&image);
+	if (r)
+		return error_operation(err, -r, "-o %.450s; nothing was changed", why.text);
 	note_done(job, REPAIR_COPIED);
 	return 0;
 }

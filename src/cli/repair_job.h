@@ -95,6 +95,7 @@ int repair_job_poll(void *context, uint64_t regions_done);
 /* The plan into journal and saved file, committed. */
 int repair_job_write_down(struct repair_job *job, struct repair_files *files,
 			  struct repair_recorded *recorded, struct error *err);
-void repair_job_log_action(const struct repair_job *job, uint64_t cleared);
+/* A line in the system's log. */
+void repair_job_log_action(const struct repair_job *job, uint64_t bits, bool done);
 
 #endif

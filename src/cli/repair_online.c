@@ -81,8 +81,8 @@ static int plan_round(struct rounds *rounds, struct error *err)
 	return repair_job_plan(job, &rounds->remaining, err);
 }
 
-/* Adds what a round did to the job, and to its journal. */
-static void take_outcome(struct rounds *rounds, const struct online_outcome *outcome)
+/* Adds what a round did to the job, and to its journal. `done`: all went well. */
+static void take_outcome(struct rounds *rounds, const struct online_outcome *outcome, bool done)
 {
 	struct repair_job *job = rounds->job;
 	uint64_t cleared = outcome->cleared.words ? bitmap_count(&outcome->cleared) : 0;
@@ -106,7 +106,7 @@ static void take_outcome(struct rounds *rounds, const struct online_outcome *out
 		bitmap_set_run(&job->done, first, last);
 		bitmap_clear_run(&rounds->remaining, first, last);
 	}
-	repair_job_log_action(job, cleared);
+	repair_job_log_action(job, cleared, done);
 }
 
 /* The saved digests, read back from the disk: what will be compared is what is kept. */
@@ -167,7 +167,7 @@ static int suspend_and_clear(struct rounds *rounds, const struct undo_journal *k
 	if (bitmap_count(&wanted)) {
 		r = online_round_run(&outcome, &round, err);
 		rounds->in_doubt = r && outcome.suspended_ns;
-		take_outcome(rounds, &outcome);
+		take_outcome(rounds, &outcome, !r);
 	}
 	if (!outcome.hung) {
 		online_outcome_free(&outcome);

@@ -370,10 +370,7 @@ static void describe(const struct resync_job *job, struct resync_input *input,
 
 static void log_action(const struct resync_job *job)
 {
-	const char *sudo = getenv("SUDO_USER");
-
-	system_log_action("resync offline: uid %u%s%s made %" PRIu64 " regions of %s clean, source leg %llu%s",
-			  (unsigned int)getuid(), sudo ? " as " : "", sudo ? sudo : "",
+	system_log_action("resync offline", "made %" PRIu64 " regions of %s clean, source leg %llu%s",
 			  job->result.regions_copied + job->result.regions_equal,
 			  job->session.opened.mirror.name, job->words->source,
 			  job->words->plan ? " or as planned" : "");

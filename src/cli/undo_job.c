@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "cli/progress.h"
 #include "cli/signals.h"
@@ -331,13 +330,12 @@ int undo_job_plan(struct undo_job *job, struct error *err)
 
 /* --- doing it --------------------------------------------------------------------- */
 
-static void log_action(const struct undo_job *job)
+static void log_action(const struct undo_job *job, bool done)
 {
-	const char *sudo = getenv("SUDO_USER");
-
-	system_log_action("undo: uid %u%s%s set back %" PRIu64 " clean bits of %s; journal %s",
-			  (unsigned int)getuid(), sudo ? " as " : "", sudo ? sudo : "", job->nr_back,
-			  job->session.opened.mirror.name, job->words->journal);
+	system_log_action("undo", "%s %" PRIu64 " clean bits of %s%s; journal %s",
+			  done ? "set back" : "set out to set back", job->nr_back,
+			  job->session.opened.mirror.name,
+			  done ? "" : " and failed: any of them may be back", job->words->journal);
 }
 
 /* In the middle of writing: what is proven is proven, so any part of it is true. */
@@ -367,7 +365,7 @@ int undo_job_apply(struct undo_job *job, struct error *err)
 		return 0;
 	}
 	if (job->step != REPAIR_NOT_BEGUN)
-		log_action(job);
+		log_action(job, !r);
 	if (r)
 		return write_failed(job, r, &why, err);
 	job->state = UNDO_DONE;

@@ -16,7 +16,8 @@ static int create_failed(const char *path, int code, struct error *err)
 	if (code == EEXIST)
 		return error_operation(err, code, "%s: exists already, and nothing is overwritten; "
 				       "give the name of a new file", path);
-	return error_operation(err, code, "%s: cannot be created: %s", path, error_reason(code));
+	return error_operation(err, code, "%s: cannot be created: %s; choose another place", path,
+			       error_reason(code));
 }
 
 static int write_failed(const struct new_image *image, int code, struct error *err)

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -33,13 +34,18 @@ bool system_log_ready(const char *socket_path)
 	return ready;
 }
 
-void system_log_action(const char *format, ...)
+void system_log_action(const char *command, const char *format, ...)
 {
+	const char *sudo = getenv("SUDO_USER");
 	char line[1024], *at;
 	va_list args;
+	int used;
 
+	used = snprintf(line, sizeof(line), "%.40s: uid %u%s%.60s%s ", command,
+			(unsigned int)getuid(), sudo ? " (sudo by " : "", sudo ? sudo : "",
+			sudo ? ")" : "");
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	vsnprintf(line + used, sizeof(line) - (size_t)used, format, args);
 	va_end(args);
 	/* A name must not make a second line of it. */
 	for (at = line; *at; at++)

@@ -4,9 +4,11 @@
 
 #include <stdbool.h>
 
-/* One line in the system's log (syslog(3)): who changed what, which journal. Lost
- * where nobody takes it; never waits for a logging daemon. */
-void system_log_action(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* One line in the system's log (syslog(3)): "<command>: uid 0 (sudo by someone) <what>",
+ * with what was changed and which journal takes it back. Lost where nobody takes it;
+ * never waits for a logging daemon. */
+void system_log_action(const char *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Would the daemon behind this socket take a message at once? */
 bool system_log_ready(const char *socket_path);

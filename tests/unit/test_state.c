@@ -675,7 +675,7 @@ START_TEST(system_log)
 	close(log);
 	ck_assert(!system_log_ready(scratch_path("log")));
 	close(client);
-	system_log_action("unit test of mirrorctl: %s", "nothing was changed\n");
+	system_log_action("unit test", "%s", "nothing was changed\n");
 }
 END_TEST
 
