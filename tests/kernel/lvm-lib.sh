@@ -54,6 +54,7 @@ use_pvs()
 			verify_udev_operations = 1
 			monitoring = 0
 			polling_interval = 1
+			retry_deactivation = 0
 		}
 		backup {
 			backup = 0
@@ -78,6 +79,30 @@ quietly()
 	rc=$?
 	[ $rc -eq 0 ] || { echo "# $*: status $rc"; sed 's/^/#   /' "$work/.quiet"; }
 	return $rc
+}
+
+# lvm_run COMMAND WORD...: as run of the shell tests' library, for LVM's commands
+lvm_run()
+{
+	ran="$*"
+	timeout 60 "$@" >"$work/.out" 2>"$work/.err" </dev/null
+	status=$?
+}
+
+# allowed NAME COMMAND WORD...
+allowed()
+{
+	lvm_run "${@:2}"
+	expect_status 0 "$1"
+}
+
+# refused WHY NAME COMMAND WORD...: LVM does not do it, and WHY is a regular expression
+# for what it says
+refused()
+{
+	lvm_run "${@:3}"
+	[ "$status" -eq 5 ] && grep -qE -e "$1" "$work/.err"
+	ok $? "$2: refused"
 }
 
 # make_pvs [OPTION...]: every one of $pvs, with all before it forgotten.
