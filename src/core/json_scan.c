@@ -148,20 +148,33 @@ static struct json_slice value_take(struct cursor *cursor, bool *good)
 	return value;
 }
 
-int json_scan_check(struct json_slice *value, const char *text, size_t nr_bytes,
-		    const char *what, struct error *err)
+enum json_scan_state json_scan_first(struct json_slice *value, const char *text,
+				     size_t nr_bytes)
 {
 	struct cursor cursor = { .at = text, .end = text + nr_bytes };
 	bool good;
 
 	*value = value_take(&cursor, &good);
 	if (cursor.too_deep)
+		return JSON_SCAN_DEEP;
+	if (good)
+		return JSON_SCAN_GOOD;
+	return cursor.at == cursor.end ? JSON_SCAN_CUT : JSON_SCAN_WRONG;
+}
+
+int json_scan_check(struct json_slice *value, const char *text, size_t nr_bytes,
+		    const char *what, struct error *err)
+{
+	enum json_scan_state state = json_scan_first(value, text, nr_bytes);
+	struct cursor cursor = { .at = value->text + value->length, .end = text + nr_bytes };
+
+	if (state == JSON_SCAN_DEEP)
 		return error_operation(err, EBADMSG, "%s is nested too deeply: it was not written "
 				       "by mirrorctl", what);
-	if (!good && cursor.at == cursor.end)
+	if (state == JSON_SCAN_CUT)
 		return error_operation(err, EBADMSG, "%s is cut short after %zu bytes: make it "
 				       "again", what, nr_bytes);
-	if (!good)
+	if (state == JSON_SCAN_WRONG)
 		return error_operation(err, EBADMSG, "%s is not JSON at byte %zu: make it again",
 				       what, (size_t)(cursor.at - text));
 	blanks_skip(&cursor);

@@ -21,6 +21,17 @@ struct json_slice {
 	size_t length;
 };
 
+/* The value that the text begins with (after blanks), whatever stands behind it. Else
+ * value->length says how far it went well. */
+enum json_scan_state {
+	JSON_SCAN_GOOD,
+	JSON_SCAN_CUT,		/* the text ends in the middle of the value */
+	JSON_SCAN_DEEP,		/* more than JSON_SCAN_DEPTH in each other */
+	JSON_SCAN_WRONG,	/* no JSON at that byte */
+};
+enum json_scan_state json_scan_first(struct json_slice *value, const char *text,
+				     size_t nr_bytes);
+
 /* Is the text one JSON value and nothing else (blanks aside)? -EBADMSG with an error
  * that tells text cut short, something behind the value, nesting that is too deep and
  * text that is no JSON (with the byte) apart; `what` names the text. */

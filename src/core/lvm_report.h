@@ -18,14 +18,16 @@
 #define LVM_REPORT_BYTES_MAX (UINT64_C(512) << 20)
 
 /* The arguments behind `lvm` that print such a report; NULL-terminated. One that is for
- * one volume group has its name added. */
+ * one volume group has its name added. Hidden LVs, foreign and shared groups are in it, and
+ * what lvm.conf says of reports does not change it. */
 extern const char *const lvm_report_arguments[];
 
 struct lvm_pv {
-	char *name;		/* "/dev/sdb"; of a missing one what LVM prints instead */
+	char *name;		/* "/dev/sdb"; of a missing one what LVM prints instead, which
+				 * is the same for all that are missing */
 	char *uuid;
 	uint64_t pe_start;	/* sectors: where its first extent begins */
-	uint64_t sectors;
+	uint64_t sectors;	/* where its last extent ends, counted from the PV's start */
 	bool missing;
 };
 
@@ -34,6 +36,7 @@ struct lvm_area {
 	char *name;		/* of the PV, or of the LV without brackets */
 	bool is_lv;
 	uint64_t extent;
+	uint64_t extents;
 };
 
 struct lvm_segment {
@@ -42,7 +45,7 @@ struct lvm_segment {
 	uint64_t sectors;
 	uint32_t stripe_sectors;	/* 0: one area only */
 	uint64_t region_sectors;	/* of a mirror; else 0 */
-	struct lvm_area *areas;
+	struct lvm_area *areas;	/* of "linear", "striped" and "mirror"; none of other types */
 	size_t nr_areas;
 };
 
@@ -53,11 +56,13 @@ struct lvm_lv {
 	char *mirror_log;	/* LV name or NULL */
 	char *move_pv;		/* pvmove: from where; or NULL */
 	uint64_t sectors;
-	bool hidden;		/* printed in brackets, or no VISIBLE role */
+	bool hidden;		/* printed in brackets, or with the role of a part */
 	bool partial;		/* a PV under it is missing */
 	bool active;
 	bool converting;
-	struct lvm_segment *segments;	/* ascending */
+	bool nosync;		/* a mirror that was made or extended without being made equal;
+				 * lv_attr's 'M' does not show under a snapshot */
+	struct lvm_segment *segments;	/* ascending; part of the group's array */
 	size_t nr_segments;
 };
 
@@ -69,15 +74,25 @@ struct lvm_vg {
 	char *system_id;	/* empty: none */
 	char *lock_type;	/* "none", "sanlock", "dlm"; empty where not told */
 	bool exported, partial, clustered, shared;
-	struct lvm_pv *pvs;
+	bool name_twice;	/* another group of the report bears the name, too */
+	struct lvm_pv *pvs;	/* by name */
 	size_t nr_pvs;
-	struct lvm_lv *lvs;
+	struct lvm_lv *lvs;	/* by name, hidden ones among them */
 	size_t nr_lvs;
+	struct lvm_segment *segments;	/* of all LVs */
+	size_t nr_segments;
+};
+
+struct lvm_lv_place {
+	const struct lvm_vg *vg;
+	const struct lvm_lv *lv;
 };
 
 struct lvm_report {
-	struct lvm_vg *vgs;
+	struct lvm_vg *vgs;	/* by name */
 	size_t nr_vgs;
+	struct lvm_lv_place *by_uuid;	/* every LV, by its uuid */
+	size_t nr_lvs;
 };
 
 /* 0, -EBADMSG with an error that says what is wrong with the report and what to do
@@ -87,12 +102,14 @@ int lvm_report_parse(struct lvm_report *report, const char *text, size_t nr_byte
 		     struct error *err);
 void lvm_report_free(struct lvm_report *report);
 
-/* By name; NULL: none. */
+/* By name; NULL: none. The first of groups with one name. */
 const struct lvm_vg *lvm_report_vg(const struct lvm_report *report, const char *name);
 const struct lvm_lv *lvm_vg_lv(const struct lvm_vg *vg, const char *name);
 const struct lvm_pv *lvm_vg_pv(const struct lvm_vg *vg, const char *name);
 /* By uuid, with LVM's dashes or without: of an LV alone (32 characters), or VG and LV
- * together (64, as in a dm uuid). NULL: none; *vg is its group. */
+ * together (64, as in a dm uuid). NULL: none; *vg is its group. Copied disks may hold
+ * the LV in several groups: NULL for its uuid alone then, and *vg is one of the groups (of
+ * none it is NULL). */
 const struct lvm_lv *lvm_report_lv_of_uuid(const struct lvm_report *report, const char *uuid,
 					   const struct lvm_vg **vg);
 

@@ -56,6 +56,7 @@ static Suite *(*const suites[])(void) = {
 	resync_power_suite,
 	salvage_suite,
 	lvm_suite,
+	lvm_report_suite,
 	lvm_names_suite,
 };
 

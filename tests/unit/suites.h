@@ -54,5 +54,6 @@ Suite *resync_power_suite(void);
 Suite *salvage_suite(void);
 Suite *lvm_suite(void);
 Suite *lvm_names_suite(void);
+Suite *lvm_report_suite(void);
 
 #endif

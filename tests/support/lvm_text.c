@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "support/lvm_text.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *lvm_text_recorded(const char *name)
+{
+	const char *srcdir = getenv("srcdir");
+	char path[512], *text;
+	long length;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/tests/data/lvm/%s.json", srcdir ? srcdir : ".", name);
+	file = fopen(path, "r");
+	ck_assert_msg(file && !fseek(file, 0, SEEK_END), "%s", path);
+	length = ftell(file);
+	rewind(file);
+	text = malloc((size_t)length + 1);
+	ck_assert(text && fread(text, 1, (size_t)length, file) == (size_t)length);
+	text[length] = '\0';
+	fclose(file);
+	return text;
+}
+
+char *lvm_text_replace(char *text, const char *from, const char *to)
+{
+	const char *at = text, *found = strstr(at, from);
+	size_t length;
+	char *made;
+	FILE *out = open_memstream(&made, &length);
+
+	ck_assert_msg(out && found, "no %s in the report", from);
+	for (; found; at = found + strlen(from), found = strstr(at, from)) {
+		fwrite(at, 1, (size_t)(found - at), out);
+		fputs(to, out);
+	}
+	fputs(at, out);
+	fclose(out);
+	free(text);
+	return made;
+}
+
+char *lvm_text_without(char *text, const char *field)
+{
+	char quoted[64], *at = text, *end;
+	size_t nr_found = 0;
+
+	snprintf(quoted, sizeof(quoted), "\"%s\":", field);
+	while ((at = strstr(at, quoted))) {
+		end = strchr(strchr(at, ':') + 2, '"') + 1;
+		if (*end == ',')
+			end++;
+		else
+			while (*--at != ',')
+				;
+		memmove(at, end, strlen(end) + 1);
+		nr_found++;
+	}
+	ck_assert_msg(nr_found, "no %s in the report", field);
+	return text;
+}
+
+/* --- a group of any size ------------------------------------------------------------- */
+
+static void put_lv(FILE *out, size_t lv, const char *part, const char *comma)
+{
+	const char *brackets = *part ? "[]" : "";
+
+	fprintf(out, "%s{\"lv_name\":\"%.1slv%zu%s%s\", \"lv_uuid\":\"%06zu-aaaa-bbbb-cccc-dddd-eeee-"
+		"%06d\", \"lv_attr\":\"%s\", \"lv_role\":\"%s\", \"lv_size\":\"%d\", \"lv_active\":\"\","
+		" \"lv_converting\":\"0\", \"lv_initial_image_sync\":\"1\", \"mirror_log\":\"",
+		comma, brackets, lv, part, *part ? "]" : "", lv,
+		*part ? part[1] * 1000 + part[strlen(part) - 1] : 0,
+		*part ? part[2] == 'l' ? "lwi---m---" : "iwi---m---" : "mwi---m---",
+		*part ? "private,mirror,image" : "public", !strcmp(part, "_mlog") ? 2048 : 16384);
+	if (!*part)
+		fprintf(out, "[lv%zu_mlog]", lv);
+	fputs("\", \"move_pv\":\"\"}\n", out);
+}
+
+static void put_segment(FILE *out, size_t lv, const char *part, const char *comma)
+{
+	fprintf(out, "%s{\"lv_uuid\":\"%06zu-aaaa-bbbb-cccc-dddd-eeee-%06d\", \"segtype\":\"%s\", "
+		"\"seg_start\":\"0\", \"seg_size\":\"%d\", \"stripe_size\":\"0\", "
+		"\"region_size\":\"%d\", \"seg_le_ranges\":\"", comma, lv,
+		*part ? part[1] * 1000 + part[strlen(part) - 1] : 0, *part ? "linear" : "mirror",
+		!strcmp(part, "_mlog") ? 2048 : 16384, *part ? 0 : 1024);
+	if (!*part)
+		fprintf(out, "[lv%zu_mimage_0]:0-7,[lv%zu_mimage_1]:0-7\"}\n", lv, lv);
+	else if (!strcmp(part, "_mlog"))
+		fprintf(out, "/dev/sdc:%zu-%zu\"}\n", lv, lv);
+	else
+		fprintf(out, "/dev/sd%c:%zu-%zu\"}\n", 'a' + part[8] - '0', lv * 8, lv * 8 + 7);
+}
+
+/* The last first: who depends on the order sees it. */
+static void put_rows(FILE *out, size_t nr_mirrors,
+		     void (*put)(FILE *out, size_t lv, const char *part, const char *comma))
+{
+	static const char *const parts[] = { "_mlog", "_mimage_1", "", "_mimage_0" };
+	const char *comma = "";
+
+	for (size_t lv = nr_mirrors; lv--;)
+		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++, comma = ",")
+			put(out, lv, parts[i], comma);
+}
+
+char *lvm_text_many(size_t nr_mirrors)
+{
+	size_t length;
+	char *text;
+	FILE *out = open_memstream(&text, &length);
+
+	ck_assert_ptr_nonnull(out);
+	fputs("{\"report\":[{\"vg\":[{\"vg_name\":\"many\", \"vg_uuid\":\"many\", \"vg_attr\":\"wz--n-\","
+	      " \"vg_extent_size\":\"2048\", \"vg_seqno\":\"7\", \"vg_systemid\":\"\", "
+	      "\"vg_lock_type\":\"\"}],\n\"pv\":[", out);
+	for (char pv = 'a'; pv <= 'c'; pv++)
+		fprintf(out, "%s{\"pv_name\":\"/dev/sd%c\", \"pv_uuid\":\"pv-%c\", \"pv_attr\":\"a--\", "
+			"\"pe_start\":\"2048\", \"pv_size\":\"%zu\"}\n", pv == 'a' ? "" : ",", pv, pv,
+			nr_mirrors * 8 * 2048);
+	fputs("],\n\"lv\":[", out);
+	put_rows(out, nr_mirrors, put_lv);
+	fputs("],\n\"pvseg\":[{\"pvseg_start\":\"0\"}],\n\"seg\":[", out);
+	put_rows(out, nr_mirrors, put_segment);
+	fputs("]}]}\n", out);
+	fclose(out);
+	return text;
+}
