@@ -125,22 +125,27 @@ static void mark_header(struct finding_list *findings)
 		finding_mark_repaired(findings, ids[i]);
 }
 
-static void add_findings(struct resync_job *job)
+/* What was found is the same in a dry run; what was done about it is not. */
+static void add_findings(struct resync_job *job, const struct resync_result *result)
 {
-	const struct resync_result *result = &job->result;
 	struct finding_list *findings = &job->session.findings;
+	const struct run_list *unread = &result->unreadable;
+	uint64_t regions = result->regions_failed + result->regions_unverified;
+	bool done = job->state == RESYNC_DONE;
 
-	if (result->header_made_good)
+	if (done && result->header_made_good)
 		mark_header(findings);
 	if (result->regions_lied)
 		finding_add(findings, FINDING_BOGUS_CLEAN, "%llu regions",
 			    (unsigned long long)result->regions_lied);
-	if (!result->regions_failed && result->end == RESYNC_COMPLETE)
+	if (done && !result->regions_failed && result->end == RESYNC_COMPLETE)
 		finding_mark_repaired(findings, FINDING_BOGUS_CLEAN);
-	if (result->regions_failed || result->regions_unverified || result->log_failed)
+	if (regions || result->log_failed)
 		finding_add(findings, FINDING_UNVERIFIABLE, "%llu regions could not be made equal",
-			    (unsigned long long)(result->regions_failed +
-						 result->regions_unverified));
+			    (unsigned long long)regions);
+	else if (!done && unread->nr)
+		finding_add(findings, FINDING_UNVERIFIABLE, "%llu sectors cannot be read",
+			    (unsigned long long)unread->sectors[VERDICT_UNVERIFIABLE]);
 	if (result->end == RESYNC_CHANGED)
 		finding_add(findings, FINDING_CHANGED, "%s", job->change);
 	if (result->end == RESYNC_STOPPED)
@@ -154,9 +159,11 @@ static int status_of(struct resync_job *job)
 	int status = job->nr_skipped && !job->words->write.dry_run ? EXIT_FOUND : 0;
 
 	if (job->state == RESYNC_DONE) {
-		add_findings(job);
+		add_findings(job, result);
 		if (result->log_writes)
 			status |= EXIT_DONE;
+	} else if (job->previewed) {
+		add_findings(job, &job->preview);
 	}
 	return status | finding_exit_status(&job->session.findings);
 }

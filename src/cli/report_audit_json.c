@@ -40,7 +40,8 @@ static void put_region_runs(struct json_stream *json, const struct region_verdic
 	json_close_object(json);
 }
 
-static void put_content(struct json_stream *json, const char *key, enum content content, uint8_t byte)
+void report_json_content(struct json_stream *json, const char *key, enum content content,
+			 uint8_t byte)
 {
 	static const char *const names[] = { "other", "zeros", "ones", "repeated" };
 	char text[16];
@@ -76,8 +77,8 @@ static void put_run(struct json_stream *json, const struct sector_run *run,
 		json_string(json, "error", error_reason(run->error));
 	} else {
 		json_uint(json, "against", run->against);
-		put_content(json, "holds", run->content, run->byte);
-		put_content(json, "against_holds", run->against_content, run->against_byte);
+		report_json_content(json, "holds", run->content, run->byte);
+		report_json_content(json, "against_holds", run->against_content, run->against_byte);
 		json_flag(json, "one_bit_flipped", run->one_bit);
 		put_leg_set(json, "equal_to_legs", run->equal_legs);
 	}

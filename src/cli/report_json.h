@@ -18,6 +18,10 @@ void report_json_tail(struct json_stream *json, const struct session *session, i
 bool report_json_regions(struct json_stream *json, const char *key,
 			 const struct bitmap *regions, size_t room);
 
+/* "zeros", "ones", "repeated 0x11", "other": what sectors hold, all of them. */
+void report_json_content(struct json_stream *json, const char *key, enum content content,
+			 uint8_t byte);
+
 /* Members of "result". */
 void report_json_log(struct json_stream *json, const struct session *session);
 void report_json_activation(struct json_stream *json, const struct session *session);

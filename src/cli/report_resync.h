@@ -8,6 +8,11 @@
 /* The comparing before a resync as a report of its own. */
 void report_resync_audit(struct audit_report *report, const struct resync_job *job);
 
+/* The last region of a run of written sectors. What lies behind the mirror in its last block
+ * is written with it. */
+uint64_t report_resync_last_region(const struct region_geometry *geometry,
+				   const struct piece *written);
+
 /* Before the question: what will be read and written, and from where. */
 void report_resync_plan_text(const struct resync_job *job);
 /* Afterwards. */

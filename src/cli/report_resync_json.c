@@ -39,11 +39,37 @@ static void put_unread(struct json_stream *json, const struct run_list *runs)
 	json_close_array(json);
 }
 
-static void put_failed_legs(struct json_stream *json, const struct resync_job *job)
+static void put_written(struct json_stream *json, const struct piece_list *written,
+			const struct region_geometry *geometry, bool dry_run)
+{
+	json_open_array(json, "written");
+	for (size_t i = 0; i < written->nr; i++) {
+		const struct piece *piece = &written->pieces[i];
+
+		json_open_object(json, NULL);
+		json_uint(json, "leg", piece->kind);
+		json_uint(json, "start_sector", piece->start);
+		json_uint(json, "sectors", piece->count);
+		json_uint(json, "first", region_of_sector(geometry, piece->start));
+		json_uint(json, "last", report_resync_last_region(geometry, piece));
+		json_uint(json, "source", piece->source);
+		if (dry_run) {
+			report_json_content(json, "holds", (enum content)piece->held.content,
+					    piece->held.byte);
+			report_json_content(json, "gets", (enum content)piece->given.content,
+					    piece->given.byte);
+		}
+		json_close_object(json);
+	}
+	json_close_array(json);
+}
+
+static void put_failed_legs(struct json_stream *json, const struct resync_result *result,
+			    unsigned int nr_legs)
 {
 	json_open_array(json, "failed_legs");
-	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
-		if (job->result.leg_error[leg])
+	for (unsigned int leg = 0; leg < nr_legs; leg++)
+		if (result->leg_error[leg])
 			json_uint(json, NULL, leg);
 	json_close_array(json);
 }
@@ -65,15 +91,9 @@ static void put_salvage(struct json_stream *json, const struct resync_job *job)
 	json_close_object(json);
 }
 
-static void put_result(struct json_stream *json, const struct resync_job *job)
+static void put_counts(struct json_stream *json, const struct resync_job *job,
+		       const struct resync_result *result)
 {
-	static const char *const ends[] = { "finished", "stopped", "changed" };
-	const struct resync_result *result = &job->result;
-	unsigned int nr_legs = job->session.opened.mirror.nr_legs;
-
-	json_string(json, "end", ends[result->end]);
-	if (*job->change)
-		json_string(json, "change", job->change);
 	json_uint(json, "copied", result->regions_copied);
 	json_uint(json, "equal", result->regions_equal);
 	json_uint(json, "verified", result->regions_verified);
@@ -81,14 +101,33 @@ static void put_result(struct json_stream *json, const struct resync_job *job)
 	json_uint(json, "skipped", job->nr_skipped);
 	json_uint(json, "failed", result->regions_failed);
 	json_uint(json, "unverified", result->regions_unverified);
+}
+
+/* Of a dry run, what would have been done. */
+static void put_result(struct json_stream *json, const struct resync_job *job,
+		       const struct resync_result *result, uint64_t elapsed_ns)
+{
+	static const char *const ends[] = { "finished", "stopped", "changed" };
+	unsigned int nr_legs = job->session.opened.mirror.nr_legs;
+
+	json_string(json, "end", ends[result->end]);
+	if (*job->change)
+		json_string(json, "change", job->change);
+	put_counts(json, job, result);
 	put_leg_bytes(json, "read_bytes", result->read_bytes, nr_legs);
+	put_leg_bytes(json, "equal_bytes", result->equal_bytes, nr_legs);
 	put_leg_bytes(json, "written_bytes", result->written_bytes, nr_legs);
+	json_uint(json, "hole_bytes", result->hole_bytes);
+	json_uint(json, "cleared_bits", result->bits_cleared);
+	json_uint(json, "set_bits", result->regions_copied + result->regions_equal);
 	json_flag(json, "header_made_good", result->header_made_good);
 	json_flag(json, "log_failed", result->log_failed);
-	json_uint(json, "elapsed_ms", job->elapsed_ns / 1000000);
-	put_failed_legs(json, job);
+	json_uint(json, "elapsed_ms", elapsed_ns / 1000000);
+	put_failed_legs(json, result, nr_legs);
 	put_unread(json, &result->unreadable);
-	put_salvage(json, job);
+	put_written(json, &result->written, &job->session.opened.mirror.geometry,
+		    result == &job->preview);
+	json_flag(json, "truncated", result->unreadable.truncated || result->written.truncated);
 }
 
 void report_resync_json(const struct resync_job *job)
@@ -112,8 +151,12 @@ void report_resync_json(const struct resync_job *job)
 	if (!words->plan)
 		json_uint(&json, "source", words->source);
 	json_uint(&json, "not_clean", job->nr_not_clean);
-	if (job->state == RESYNC_DONE)
-		put_result(&json, job);
+	if (job->state == RESYNC_DONE) {
+		put_result(&json, job, &job->result, job->elapsed_ns);
+		put_salvage(&json, job);
+	} else if (job->previewed) {
+		put_result(&json, job, &job->preview, job->preview_ns);
+	}
 	json_close_object(&json);
 	json_close_object(&json);
 	report_json_tail(&json, &job->session, job->exit_status);

@@ -7,9 +7,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/size.h"
 #include "io/signature.h"
+
+#define RUNS_SHOWN 1000u
+#define RUNS_SHOWN_TERMINAL 24u
 
 static const char *plural(uint64_t count)
 {
@@ -77,79 +81,165 @@ static void print_work(const struct resync_job *job)
 	report_text_paragraph("source", text);
 }
 
-void report_resync_plan_text(const struct resync_job *job)
+static void print_rate(const struct resync_result *result, unsigned int nr_legs, uint64_t elapsed_ns)
 {
-	struct audit_report report;
+	double seconds = (double)elapsed_ns / 1e9;
+	char read[32], rate[32];
+	uint64_t most = 0;
 
-	if (job->words->report.quiet)
-		return;
-	report_resync_audit(&report, job);
-	if (job->compared)
-		report_audit_body(&report);
-	else
-		report_text_mirror(&job->session);
-	if (job->state == RESYNC_PLANNED) {
-		print_contents(job);
-		putchar('\n');
-		print_work(job);
-		if (job->compared && job->session.opened.mirror.nr_legs > 2)
-			report_text_paragraph("no vote", "where legs agree with each other against leg 0 (\"as leg N\" above) that proves nothing: in a first synchronisation that was interrupted the legs that agree are the stale ones, and leg 0 has the data.");
-		if (job->session.opened.mirror.sync == MIRROR_SYNC_SYNC)
-			report_text_paragraph("WARNING", "the table says sync: with it the kernel copies leg 0 over the others at the next activation, whatever is done here.");
+	for (unsigned int leg = 0; leg < nr_legs; leg++)
+		if (result->read_bytes[leg] > most)
+			most = result->read_bytes[leg];
+	printf("read      %s of each leg, in %.*f s", size_format(read, sizeof(read), most),
+	       seconds < 10 ? 1 : 0, seconds);
+	if (seconds >= 0.05 && most)
+		printf(" (%s/s)", size_format(rate, sizeof(rate), (uint64_t)((double)most / seconds)));
+	if (result->hole_bytes)
+		printf("; %s are holes in every leg", size_format(read, sizeof(read), result->hole_bytes));
+	putchar('\n');
+}
+
+static uint64_t runs_of_leg(const struct piece_list *list, unsigned int leg)
+{
+	uint64_t nr = 0;
+
+	for (size_t i = 0; i < list->nr; i++)
+		nr += list->pieces[i].kind == leg;
+	return nr;
+}
+
+/* What was, or would be, written to each leg, and what was equal. */
+static void print_legs(const struct resync_job *job, const struct resync_result *result)
+{
+	char equal[32], written[32];
+
+	printf("\n%-10s %12s %12s  %s\n", "", "equal",
+	       job->state == RESYNC_DONE ? "written" : "to write", "in");
+	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++) {
+		uint64_t runs = runs_of_leg(&result->written, leg);
+
+		if (!job->words->plan && leg == job->words->source) {
+			printf("leg %-6u %12s %12s  the source\n", leg, "-", "-");
+			continue;
+		}
+		printf("leg %-6u %12s %12s  %s%" PRIu64 " run%s of sectors\n", leg,
+		       size_format(equal, sizeof(equal), result->equal_bytes[leg]),
+		       size_format(written, sizeof(written), result->written_bytes[leg]),
+		       result->written.truncated ? "more than " : "", runs, plural(runs));
 	}
-	fflush(stdout);
 }
 
-static void print_bytes(const struct resync_job *job)
+static void print_log(const struct resync_job *job, const struct resync_result *result)
 {
-	const struct resync_result *result = &job->result;
-	char text[300], read[32], written[32], rate[32];
-	double seconds = (double)job->elapsed_ns / 1e9;
-	uint64_t total = 0;
+	uint64_t set = result->regions_copied + result->regions_equal;
+	const char *be = job->state == RESYNC_DONE ? "" : "to be ";
+	char text[300];
+	int n;
 
-	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
-		total += result->written_bytes[leg];
-	snprintf(text, sizeof(text), "%s of each leg, wrote %s, in %.*f s",
-		 size_format(read, sizeof(read), result->read_bytes[0]),
-		 size_format(written, sizeof(written), total), seconds < 10 ? 1 : 0, seconds);
-	if (seconds >= 0.05)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), " (%s/s)",
-			 size_format(rate, sizeof(rate), (uint64_t)((double)result->read_bytes[0] / seconds)));
-	report_text_paragraph("read", text);
+	n = snprintf(text, sizeof(text), "%" PRIu64 " bit%s %sset", set, plural(set), be);
+	if (result->bits_cleared)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, ", %" PRIu64 " of them %scleared before the first write there",
+			      result->bits_cleared, be);
+	if (result->header_made_good)
+		snprintf(text + n, sizeof(text) - (size_t)n, "; the header %smade good", be);
+	report_text_paragraph("log", text);
 }
 
-static void print_counts(const struct resync_job *job)
+static void print_counts(const struct resync_job *job, const struct resync_result *result)
 {
-	const struct resync_result *result = &job->result;
-	const struct { uint64_t count; const char *text; } rows[] = {
-		{ result->regions_copied, "copied, and now clean" },
-		{ result->regions_equal, "were equal already, and are now clean" },
-		{ result->regions_verified, "clean and equal" },
-		{ result->regions_lied, "among them: called clean, and differing" },
-		{ job->nr_skipped, "skipped by the plan" },
-		{ result->regions_failed, "could not be made equal, and stay not clean" },
-		{ result->regions_unverified, "clean, but could not be read everywhere" },
+	bool done = job->state == RESYNC_DONE;
+	const struct { uint64_t count; const char *did, *would; } rows[] = {
+		{ result->regions_copied, "copied, and now clean", "to be copied, and clean then" },
+		{ result->regions_equal, "were equal already, and are now clean", "are equal already, and will be clean" },
+		{ result->regions_verified, "clean and equal", "clean and equal" },
+		{ result->regions_lied, "among them: called clean, and differing", "among them: called clean, and differing" },
+		{ job->nr_skipped, "skipped by the plan", "skipped by the plan" },
+		{ result->regions_failed, "could not be made equal, and stay not clean", "cannot be made equal, and stay not clean" },
+		{ result->regions_unverified, "clean, but could not be read everywhere", "clean, but cannot be read everywhere" },
 	};
 
 	putchar('\n');
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if (rows[i].count)
-			printf("%10" PRIu64 "  %s\n", rows[i].count, rows[i].text);
+			printf("%10" PRIu64 "  %s\n", rows[i].count, done ? rows[i].did : rows[i].would);
 }
 
-static void print_errors(const struct resync_job *job)
+static const char *content_words(char *out, size_t room, const struct piece_content *content)
 {
-	const struct run_list *runs = &job->result.unreadable;
+	switch ((enum content)content->content) {
+	case CONTENT_ZEROS: return "zeros";
+	case CONTENT_ONES: return "ones (0xFF)";
+	case CONTENT_REPEATED:
+		snprintf(out, room, "0x%02X all over", content->byte);
+		return out;
+	default: return "data";
+	}
+}
+
+uint64_t report_resync_last_region(const struct region_geometry *geometry,
+				   const struct piece *written)
+{
+	uint64_t last = written->start + written->count - 1;
+
+	return last < geometry->length ? region_of_sector(geometry, last) :
+					 geometry->nr_regions - 1;
+}
+
+static void print_write(const struct resync_job *job, const struct piece *piece)
+{
+	const struct region_geometry *geometry = &job->session.opened.mirror.geometry;
+	uint64_t first = region_of_sector(geometry, piece->start);
+	uint64_t last = report_resync_last_region(geometry, piece);
+	char regions[48], sectors[48], held[24], given[24];
+
+	if (first == last)
+		snprintf(regions, sizeof(regions), "%" PRIu64, first);
+	else
+		snprintf(regions, sizeof(regions), "%" PRIu64 "-%" PRIu64, first, last);
+	snprintf(sectors, sizeof(sectors), "%" PRIu64 "-%" PRIu64, piece->start,
+		 piece->start + piece->count - 1);
+	printf("  %-11s %-21s %9" PRIu64 "  %3u  %-11s", regions, sectors, piece->count,
+	       piece->kind, content_words(held, sizeof(held), &piece->held));
+	if (job->words->plan)
+		printf("  %s (leg %u)\n", content_words(given, sizeof(given), &piece->given),
+		       piece->source);
+	else
+		printf("  %s\n", content_words(given, sizeof(given), &piece->given));
+}
+
+static void print_writes(const struct resync_job *job, const struct resync_result *result)
+{
+	const struct piece_list *list = &result->written;
+	size_t limit = isatty(STDOUT_FILENO) ? RUNS_SHOWN_TERMINAL : RUNS_SHOWN;
+
+	if (!list->nr)
+		return;
+	if (job->words->report.verbose || job->words->report.max_runs)
+		limit = list->nr;
+	printf("\n  %-11s %-21s %9s  %3s  %-11s  %s\n", "region", "sectors", "to write", "leg",
+	       "it holds", "it gets");
+	for (size_t i = 0; i < list->nr && i < limit; i++)
+		print_write(job, &list->pieces[i]);
+	if (limit < list->nr)
+		printf("  … and %zu more runs (--verbose lists them)\n", list->nr - limit);
+	if (list->truncated)
+		printf("  … and more above sector %" PRIu64 " (--max-runs keeps more of them)\n",
+		       list->truncated_at - 1);
+}
+
+static void print_errors(const struct resync_job *job, const struct resync_result *result)
+{
+	const struct run_list *runs = &result->unreadable;
 	size_t shown = 0;
 	char text[200];
 
 	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
-		if (job->result.leg_error[leg]) {
+		if (result->leg_error[leg]) {
 			snprintf(text, sizeof(text), "leg %u: a write failed (%s), and it was given up", leg,
-				 error_reason(job->result.leg_error[leg]));
+				 error_reason(result->leg_error[leg]));
 			report_text_paragraph("FAILED", text);
 		}
-	if (job->result.log_failed)
+	if (result->log_failed)
 		report_text_paragraph("FAILED", "the log could not be written: what was copied since its last write will be copied again");
 	for (size_t i = 0; i < runs->nr && shown < 20; i++, shown++) {
 		const struct sector_run *run = &runs->runs[i];
@@ -160,6 +250,24 @@ static void print_errors(const struct resync_job *job)
 	}
 	if (shown < runs->nr)
 		printf("          … and %zu more runs (--json lists them)\n", runs->nr - shown);
+}
+
+static void print_done(const struct resync_job *job, const struct resync_result *result)
+{
+	print_legs(job, result);
+	print_log(job, result);
+	print_counts(job, result);
+	print_errors(job, result);
+}
+
+/* All that would be done. */
+static void print_preview(const struct resync_job *job)
+{
+	const struct resync_result *result = &job->preview;
+
+	print_rate(result, job->session.opened.mirror.nr_legs, job->preview_ns);
+	print_done(job, result);
+	print_writes(job, result);
 }
 
 /* Sectors by what became of them. */
@@ -188,6 +296,36 @@ static void print_salvage(const struct resync_job *job)
 	}
 	if (danger)
 		report_text_paragraph("DANGER", "leg 0 is what a kernel copies from. Do not activate this mirror without handle_errors in its table: the kernel would write zeros over what only another leg still holds. Copy the source leg with ddrescue to a good disk, give the copy, and run this again.");
+}
+
+void report_resync_plan_text(const struct resync_job *job)
+{
+	struct audit_report report;
+
+	if (job->words->report.quiet)
+		return;
+	report_resync_audit(&report, job);
+	if (job->compared)
+		report_audit_body(&report);
+	else
+		report_text_mirror(&job->session);
+	if (!job->compared)
+		report_text_findings(&job->session.findings,
+				     report_color(&job->words->report, STDOUT_FILENO));
+	if (job->previewed) {
+		putchar('\n');
+		print_preview(job);
+	}
+	if (job->state == RESYNC_PLANNED) {
+		print_contents(job);
+		putchar('\n');
+		print_work(job);
+		if (job->session.opened.mirror.nr_legs > 2 && !job->words->source_given && !job->words->plan)
+			report_text_paragraph("no vote", "where legs agree with each other against leg 0 that proves nothing: in a first synchronisation that was interrupted the legs that agree are the stale ones, and leg 0 has the data.");
+		if (job->session.opened.mirror.sync == MIRROR_SYNC_SYNC)
+			report_text_paragraph("WARNING", "the table says sync: with it the kernel copies leg 0 over the others at the next activation, whatever is done here.");
+	}
+	fflush(stdout);
 }
 
 static const char *next_step(const struct resync_job *job)
@@ -233,9 +371,8 @@ void report_resync_text(const struct resync_job *job)
 		report_text_paragraph("Ended:", "before anything was written.");
 		break;
 	default:
-		print_bytes(job);
-		print_counts(job);
-		print_errors(job);
+		print_rate(&job->result, job->session.opened.mirror.nr_legs, job->elapsed_ns);
+		print_done(job, &job->result);
 		print_salvage(job);
 		putchar('\n');
 		report_text_paragraph("What to do:", next_step(job));

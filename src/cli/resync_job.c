@@ -18,10 +18,11 @@
 void resync_job_close(struct resync_job *job)
 {
 	bool hung = job->hung || job->comparison.result.hung || job->recorded.hung ||
-		    job->result.hung || job->salvage.hung;
+		    job->preview.hung || job->result.hung || job->salvage.hung;
 
 	if (!hung) {
 		bitmap_free(&job->work);
+		resync_result_free(&job->preview);
 		resync_result_free(&job->result);
 		salvage_result_free(&job->salvage);
 	}
@@ -76,6 +77,9 @@ int resync_job_check(struct resync_job *job, struct error *err)
 
 	if (opened->log_only)
 		return error_usage(err, "resync copies legs: give --leg twice or more and --region-size beside --log");
+	if (opened->mirror.activity != MIRROR_INACTIVE)		/* opened for reading only */
+		return error_operation(err, EBUSY, "%s is active: deactivate it first, or let mirrorctl repair-log --online repair it while it runs; nothing was changed",
+				       opened->mirror.name);
 	if (!job->session.has_log)
 		return error_operation(err, EOPNOTSUPP, "%s has a core log: activating it synchronises everything",
 				       opened->mirror.name);
@@ -208,22 +212,19 @@ int resync_job_select(struct resync_job *job, struct error *err)
 
 /* --- looking first ------------------------------------------------------------------ */
 
-/* Three legs or more can outvote leg 0, which must be told before it is copied; and what
- * only looks, or keeps what it overwrites, has to read everything first. */
-static bool must_compare(const struct resync_job *job)
+/* Three legs or more can outvote leg 0, which must be told before it is copied. */
+static bool must_preview(const struct resync_job *job)
 {
 	const struct resync_words *words = job->words;
 
-	return words->write.dry_run || words->write_plan ||
+	return words->write.dry_run ||
 	       (job->session.opened.mirror.nr_legs > 2 && !words->source_given && !words->plan);
 }
 
-int resync_job_compare(struct resync_job *job, struct error *err)
+static int compare(struct resync_job *job, struct error *err)
 {
 	int r;
 
-	if (job->state != RESYNC_PLANNED || !must_compare(job))
-		return 0;
 	job->comparison = (struct comparison){ .selected = &job->work,
 					       .rate_bytes = job->words->rate_bytes };
 	r = comparison_run(&job->comparison, &job->session, &job->words->report, err);
@@ -366,6 +367,49 @@ static void describe(const struct resync_job *job, struct resync_input *input,
 		.max_runs = job->words->report.max_runs ? job->words->report.max_runs :
 							  MAX_RUNS_DEFAULT,
 	};
+}
+
+/* The same run with nothing written, on a copy of the log. */
+static int preview(struct resync_job *job, struct error *err)
+{
+	const struct log_area *area = &job->session.area;
+	struct run run = { .job = job };
+	struct resync_hooks hooks = {
+		.context = &run, .now_ns = clock_hook_now, .sleep_ms = clock_hook_sleep,
+		.poll = hook_poll, .unchanged = hook_unchanged,
+	};
+	struct resync_options options;
+	struct resync_input input;
+	void *log = malloc(area->nr_bytes);
+	int r;
+
+	if (!log)
+		return no_memory(job, err);
+	memcpy(log, area->bytes, area->nr_bytes);
+	describe(job, &input, &options);
+	input.area = log;
+	options.dry_run = true;
+	progress_start(&run.progress, &job->words->report);
+	r = resync_run(&job->preview, &input, &options, &hooks, err);
+	progress_end(&run.progress);
+	job->preview_ns = clock_now_ns() - run.progress.started_ns;
+	if (!job->preview.hung)
+		free(log);
+	if (r)
+		return r;
+	job->previewed = true;
+	if (job->preview.end != RESYNC_COMPLETE)
+		job->state = RESYNC_NOT_BEGUN;
+	return 0;
+}
+
+int resync_job_compare(struct resync_job *job, struct error *err)
+{
+	if (job->state != RESYNC_PLANNED)
+		return 0;
+	if (job->words->write_plan)
+		return compare(job, err);
+	return must_preview(job) ? preview(job, err) : 0;
 }
 
 static void log_action(const struct resync_job *job)

@@ -49,8 +49,11 @@ struct resync_job {
 	uint64_t nr_skipped;		/* by the plan, of those that would be looked at */
 	bool header_bad;		/* or counts too few: would be made good */
 	struct resync_plan plan;
-	bool compared;			/* looked at before anything is written */
+	bool compared;			/* audited for --write-plan */
 	struct comparison comparison;
+	bool previewed;			/* what would be written is known: all was read once */
+	struct resync_result preview;
+	uint64_t preview_ns;
 	char *identity;			/* JSON */
 	struct repair_recorded recorded;
 	struct resync_result result;	/* of both passes, where salvage made a second */
@@ -66,7 +69,8 @@ struct resync_job {
 int resync_job_check(struct resync_job *job, struct error *err);
 /* Which regions, and from where (--plan). */
 int resync_job_select(struct resync_job *job, struct error *err);
-/* Reads them all before anything is written, where the words or the legs ask for it. */
+/* Reads them all before anything is written, where the words or the legs ask for it: for
+ * --write-plan, for --dry-run, and where three legs or more could outvote leg 0. */
 int resync_job_compare(struct resync_job *job, struct error *err);
 /* --write-plan. */
 int resync_job_write_plan(struct resync_job *job, struct error *err);

@@ -175,7 +175,7 @@ static int check_leg(const struct resync *rs, const struct block_device *leg, st
 {
 	uint64_t length = rs->input->geometry.length, block;
 
-	if (!leg->writable)
+	if (!leg->writable && !rs->options->dry_run)
 		return error_operation(err, EROFS, "%s: open for reading only; nothing was "
 				       "written", leg->name);
 	block = leg->block_sectors;
@@ -300,6 +300,7 @@ static int finish(struct resync *rs, int r, struct error *err)
 		result->end = RESYNC_STOPPED;
 	if (finish_unreadable(&result->unreadable) && !r)
 		r = -ENOMEM;
+	piece_list_finish(&result->written);
 	if (r == -ETIMEDOUT)
 		return 0;
 	return r ? error_operation(err, -r, "the resync cannot go on: %s; what was proven up to "
@@ -316,6 +317,7 @@ int resync_run(struct resync_result *result, const struct resync_input *input,
 
 	memset(result, 0, sizeof(*result));
 	run_list_init(&result->unreadable, options->max_runs);
+	piece_list_init(&result->written, options->max_runs);
 	if (!rs)
 		return error_operation(err, ENOMEM, "not enough memory; nothing was written");
 	*rs = (struct resync){ .input = input, .options = options, .hooks = hooks,
@@ -341,4 +343,5 @@ int resync_run(struct resync_result *result, const struct resync_input *input,
 void resync_result_free(struct resync_result *result)
 {
 	run_list_free(&result->unreadable);
+	piece_list_free(&result->written);
 }

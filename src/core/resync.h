@@ -5,6 +5,7 @@
 #include "core/audit.h"
 #include "core/block.h"
 #include "core/mirror_log.h"
+#include "core/piece_list.h"
 #include "core/resync_plan.h"
 
 /*
@@ -24,19 +25,23 @@ struct resync_input {
 	unsigned int nr_legs;
 	struct block_device *log;			/* writable */
 	struct region_geometry geometry;
-	void *area;		/* the log as it was read, 4096-aligned; kept as it is on disk */
+	void *area;		/* the log as it was read, 4096-aligned; kept as it is on disk.
+				 * In a dry run: a copy, which becomes what the log would be */
 	uint64_t area_bytes;	/* a multiple of the log's block */
 	const struct resync_plan *plan;
 };
 
 struct resync_options {
+	bool dry_run;		/* as every write and flush had gone well, and none was made: legs
+				 * and log need not be writable. keep() is not called, nothing
+				 * is read back. Says in addition what the sectors hold */
 	bool verify;		/* compare clean regions too, and copy those that differ */
 	bool copy_all;		/* write what is equal as well */
 	bool readback;		/* read what was written before it is believed */
 	uint64_t rate_bytes;	/* per second and leg; 0 = no limit */
 	uint64_t batch_regions;	/* at most so many regions between two writes of the log … */
 	unsigned int batch_ms;	/* … and so much time; 0: defaults (64 Ki, 5 s) */
-	size_t max_runs;	/* of unreadable sectors kept */
+	size_t max_runs;	/* kept: of unreadable sectors, of written ones */
 };
 
 struct resync_progress {
@@ -74,6 +79,10 @@ enum resync_end {
 /*
  * Of a complete run: work = copied + equal + failed. A region in which something could
  * not be read or written stays not clean; what could be copied of it was copied.
+ *
+ * Bytes: what is compared of a leg that is copied to is either written to it, or equal
+ * and not written, or it failed; sectors that are read twice (regions found to lie,
+ * reading back) count twice as read, and once as equal.
  */
 struct resync_result {
 	enum resync_end end;
@@ -90,13 +99,18 @@ struct resync_result {
 	uint64_t regions_failed;	/* still not clean: something could not be read or
 					 * written */
 	uint64_t read_bytes[MIRROR_LEGS_MAX], written_bytes[MIRROR_LEGS_MAX];
-	uint64_t equal_bytes;		/* compared, and nothing to write, of each target */
+	uint64_t equal_bytes[MIRROR_LEGS_MAX];	/* compared with the source, and not written */
+	uint64_t hole_bytes;		/* holes in every leg: equal, and not read */
+	struct piece_list written;	/* runs of sectors, whole blocks of the leg; kind: the leg.
+					 * What they held, and were given: of a dry run */
 	struct run_list unreadable;	/* VERDICT_UNVERIFIABLE runs: which sectors of which
-					 * leg; not those that a write has healed */
+					 * leg; not those that a write has healed. Of a dry
+					 * run also those, as nobody has tried */
 	uint64_t healed_sectors[MIRROR_LEGS_MAX];	/* unreadable, written, read back */
 	int leg_error[MIRROR_LEGS_MAX];	/* the write or flush error (-errno) for which a leg was
 					 * given up */
 	bool header_made_good;
+	uint64_t bits_cleared;		/* before they were set again, if they were */
 	uint64_t log_writes;
 	bool log_failed;		/* the log could not be written: its bits are as they were
 					 * proven up to then */

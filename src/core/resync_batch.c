@@ -158,6 +158,9 @@ static int flush_legs(struct resync *rs, bool *good)
 {
 	int r = 0;
 
+	*good = true;
+	if (rs->options->dry_run)
+		return 0;
 	for (unsigned int leg = 0; leg < rs->nr_legs; leg++) {
 		rs->flushes[leg] = (struct block_request){
 			.device = rs->input->legs[leg], .op = BLOCK_FLUSH,
@@ -171,7 +174,6 @@ static int flush_legs(struct resync *rs, bool *good)
 	}
 	while (!r && rs->flushing)
 		r = resync_wait(rs, RESYNC_POLL_MS);
-	*good = true;
 	for (unsigned int leg = 0; leg < rs->nr_legs; leg++)
 		*good = *good && !rs->flushes[leg].result;
 	return r;
@@ -188,6 +190,7 @@ static void expose_lies(struct resync *rs)
 			continue;
 		region_engine_leg_error(rs->regions, region);
 		region_engine_write_end(rs->regions, region);
+		rs->log.clearing++;
 		resync_log_changed(rs, region);
 	}
 }

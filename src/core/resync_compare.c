@@ -23,6 +23,17 @@ uint32_t resync_unit_sectors(const struct resync_chunk *chunk, uint64_t unit)
 	return (uint32_t)min_u64(size, chunk->sectors - unit * size);
 }
 
+uint64_t resync_units_bytes(const struct resync_chunk *chunk, const struct bitmap *units,
+			    uint64_t first, uint64_t last)
+{
+	uint64_t nr = units ? bitmap_count_run(units, first, last) : last - first + 1;
+	uint64_t sectors = nr * chunk->rs->unit;
+
+	if (last == chunk->units - 1 && (!units || bitmap_test(units, last)))
+		sectors -= chunk->rs->unit - resync_unit_sectors(chunk, last);
+	return sectors * SECTOR_BYTES;
+}
+
 static uint64_t unit_bytes(const struct resync_chunk *chunk, uint64_t unit)
 {
 	return unit * chunk->rs->unit * SECTOR_BYTES;
@@ -57,6 +68,8 @@ static int probe_read(struct resync_chunk *chunk, unsigned int leg, uint64_t fir
 	while (!r && chunk->probing)
 		r = resync_wait(rs, RESYNC_POLL_MS);
 	*result = chunk->probe.result;
+	if (!r && !*result)
+		rs->result->read_bytes[leg] += (end - first) * SECTOR_BYTES;
 	return r;
 }
 
@@ -164,10 +177,10 @@ static void compare_unit(struct resync_chunk *chunk, unsigned int leg, uint64_t 
 		chunk->healing |= (uint16_t)(1u << leg);
 	} else if (memcmp(chunk->data[chunk->source] + at, chunk->data[leg] + at, bytes)) {
 		bitmap_set(&chunk->differ[leg], unit);
-	} else if (wants_all(chunk)) {
-		bitmap_set(&chunk->differ[leg], unit);
 	} else {
-		chunk->rs->result->equal_bytes += bytes;
+		bitmap_set(&chunk->same[leg], unit);
+		if (wants_all(chunk))
+			bitmap_set(&chunk->differ[leg], unit);
 	}
 }
 
@@ -177,7 +190,7 @@ static void compare_leg(struct resync_chunk *chunk, unsigned int leg)
 
 	if (!wants_all(chunk) && !chunk->result[leg] && !chunk->result[chunk->source] &&
 	    !memcmp(chunk->data[chunk->source], chunk->data[leg], bytes)) {
-		chunk->rs->result->equal_bytes += bytes;
+		bitmap_set_run(&chunk->same[leg], 0, chunk->units - 1);
 		return;
 	}
 	for (uint64_t unit = 0; unit < chunk->units; unit++)
@@ -203,6 +216,31 @@ static void give_up_ragged_end(struct resync_chunk *chunk, unsigned int leg)
 	}
 }
 
+struct piece_content resync_contents(const struct resync_chunk *chunk, unsigned int leg,
+				     uint64_t first, uint64_t last)
+{
+	uint64_t at = first * chunk->rs->unit;
+	uint64_t end = last * chunk->rs->unit + resync_unit_sectors(chunk, last);
+	struct piece_content content = { .content = CONTENT_OTHER };
+
+	if (chunk->healing & 1u << leg)		/* not all of it could be read */
+		return content;
+	for (uint64_t sector = at; sector < end; sector++) {
+		uint8_t byte = 0;
+		uint8_t found = (uint8_t)content_of_sector(chunk->data[leg] +
+							   sector * SECTOR_BYTES, &byte);
+
+		if (found != CONTENT_REPEATED)
+			byte = 0;
+		if (sector > at && (found != content.content || byte != content.byte))
+			return (struct piece_content){ .content = CONTENT_OTHER };
+		content = (struct piece_content){ found, byte };
+		if (found == CONTENT_OTHER)
+			break;
+	}
+	return content;
+}
+
 /* --- the whole ----------------------------------------------------------- */
 
 static int find_all_bad(struct resync_chunk *chunk)
@@ -222,13 +260,15 @@ static int find_all_bad(struct resync_chunk *chunk)
 	return r;
 }
 
-/* Only for good: what is written over next may be readable then. */
+/* Only for good: what is written over next may be readable then. A dry run does not
+ * know. */
 static int record_all_bad(struct resync_chunk *chunk)
 {
 	int r = 0;
 
 	for (unsigned int leg = 0; leg < chunk->rs->nr_legs && !r; leg++)
-		if (chunk->result[leg] && (leg == chunk->source || chunk->verify))
+		if (chunk->result[leg] && (leg == chunk->source || chunk->verify ||
+					   chunk->rs->options->dry_run))
 			r = record_bad(chunk, leg);
 	return r;
 }

@@ -25,7 +25,8 @@ static int chunk_create(struct resync *rs, struct resync_chunk *chunk, unsigned 
 	chunk->rs = rs;
 	for (unsigned int leg = 0; leg < rs->nr_legs; leg++) {
 		chunk->data[leg] = block_buffer(rs->engine, (*buffer)++);
-		if (bitmap_alloc(&chunk->differ[leg], units))
+		if (bitmap_alloc(&chunk->differ[leg], units) ||
+		    bitmap_alloc(&chunk->same[leg], units))
 			return -ENOMEM;
 	}
 	return bitmap_alloc(&chunk->failed, units);
@@ -53,8 +54,10 @@ int resync_chunks_create(struct resync *rs)
 void resync_chunks_destroy(struct resync *rs)
 {
 	for (unsigned int i = 0; rs->chunks && i < rs->nr_chunks; i++) {
-		for (unsigned int leg = 0; leg < rs->nr_legs; leg++)
+		for (unsigned int leg = 0; leg < rs->nr_legs; leg++) {
 			bitmap_free(&rs->chunks[i].differ[leg]);
+			bitmap_free(&rs->chunks[i].same[leg]);
+		}
 		bitmap_free(&rs->chunks[i].failed);
 	}
 	for (unsigned int leg = 0; leg < rs->nr_legs; leg++)
@@ -78,6 +81,33 @@ static unsigned int outcome_of_units(const struct resync_chunk *chunk, uint64_t 
 	return outcome;
 }
 
+/* What was found equal in units first..last, and is not written over all the same. */
+static void tally_units(const struct resync_chunk *chunk, uint64_t first, uint64_t last,
+			struct resync_tally *tally)
+{
+	if (chunk->dropped || (chunk->rs->options->copy_all && !chunk->verify))
+		return;
+	if (chunk->hole)
+		tally->hole_bytes += resync_units_bytes(chunk, NULL, first, last);
+	for (unsigned int leg = 0; leg < chunk->rs->nr_legs; leg++)
+		tally->equal_bytes[leg] += resync_units_bytes(chunk, &chunk->same[leg], first,
+							      last);
+}
+
+/* What has been found out about a region, all of it. */
+static void region_end(struct resync *rs, uint64_t region, bool verify, unsigned int outcome,
+		       const struct resync_tally *tally)
+{
+	bool read_again = verify && (outcome & OUTCOME_WRITTEN);
+
+	if (!read_again) {
+		rs->result->hole_bytes += tally->hole_bytes;
+		for (unsigned int leg = 0; leg < rs->nr_legs; leg++)
+			rs->result->equal_bytes[leg] += tally->equal_bytes[leg];
+	}
+	resync_region_done(rs, region, verify, outcome);
+}
+
 /* A piece of a large region is through, or (0) no more pieces will come. */
 static void large_piece_done(struct resync *rs, struct resync_large *large, unsigned int outcome,
 			     bool verify)
@@ -86,7 +116,7 @@ static void large_piece_done(struct resync *rs, struct resync_large *large, unsi
 	if (large->out || !large->all_issued)
 		return;
 	large->in_use = false;
-	resync_region_done(rs, large->region, verify, large->outcome);
+	region_end(rs, large->region, verify, large->outcome, &large->tally);
 }
 
 static void chunk_end(struct resync_chunk *chunk)
@@ -100,21 +130,43 @@ static void chunk_end(struct resync_chunk *chunk)
 	rs->progress.done_sectors += chunk->sectors;
 	if (chunk->large) {
 		chunk->large->out--;
+		tally_units(chunk, 0, chunk->units - 1, &chunk->large->tally);
 		large_piece_done(rs, chunk->large, outcome_of_units(chunk, 0, chunk->units - 1),
 				 chunk->verify);
 		return;
 	}
 	region = region_of_sector(geometry, chunk->start);
-	for (unit = 0; unit < chunk->units; unit += units)
-		resync_region_done(rs, region++, chunk->verify,
-				   outcome_of_units(chunk, unit,
-						    min_u64(unit + units, chunk->units) - 1));
+	for (unit = 0; unit < chunk->units; unit += units) {
+		uint64_t last = min_u64(unit + units, chunk->units) - 1;
+		struct resync_tally tally = { 0 };
+
+		tally_units(chunk, unit, last, &tally);
+		region_end(rs, region++, chunk->verify, outcome_of_units(chunk, unit, last),
+			   &tally);
+	}
 }
 
 /* --- writing ------------------------------------------------------------- */
 
+/* It has gone well, or in a dry run would have. */
+static void count_write(const struct resync_write *write, const struct piece *contents)
+{
+	struct resync *rs = write->chunk->rs;
+	struct piece piece = *contents;
+	uint64_t bytes = (uint64_t)write->request.sectors * SECTOR_BYTES;
+
+	piece.start = write->request.sector;
+	piece.count = write->request.sectors;
+	piece.kind = (uint8_t)write->leg;
+	piece.source = (uint8_t)write->chunk->source;
+	piece_list_add(&rs->result->written, &piece);
+	rs->result->written_bytes[write->leg] += bytes;
+	rs->progress.written_bytes += bytes;
+}
+
 static void write_done(struct block_request *request)
 {
+	static const struct piece no_contents;
 	struct resync_write *write = request->context;
 	struct resync_chunk *chunk = write->chunk;
 	struct resync *rs = chunk->rs;
@@ -126,8 +178,7 @@ static void write_done(struct block_request *request)
 		resync_fail_leg(rs, write->leg, request->result);
 		return;
 	}
-	rs->result->written_bytes[write->leg] += (uint64_t)request->sectors * SECTOR_BYTES;
-	rs->progress.written_bytes += (uint64_t)request->sectors * SECTOR_BYTES;
+	count_write(write, &no_contents);
 }
 
 /* The mirror may end within the target's last block: what follows is the target's. */
@@ -136,26 +187,39 @@ static bool is_ragged(const struct resync_chunk *chunk, unsigned int leg, uint64
 	return unit == chunk->units - 1 && chunk->reads[leg].sectors > chunk->sectors;
 }
 
+/* Which sectors; the last block of a ragged end whole. */
+static void place_write(struct resync_write *write, struct resync_chunk *chunk, unsigned int leg,
+			uint64_t first, uint64_t last)
+{
+	uint64_t at = first * chunk->rs->unit;
+	uint64_t end = min_u64((last + 1) * chunk->rs->unit, chunk->sectors);
+
+	if (is_ragged(chunk, leg, last))
+		end = chunk->reads[leg].sectors;
+	*write = (struct resync_write){
+		.chunk = chunk, .leg = leg, .first = first, .last = last,
+		.request = { .sector = chunk->start + at, .sectors = (uint32_t)(end - at) },
+	};
+}
+
 static void submit_write(struct resync_write *write)
 {
 	struct resync_chunk *chunk = write->chunk;
 	struct resync *rs = chunk->rs;
-	uint64_t at = write->first * rs->unit;
-	uint64_t end = min_u64((write->last + 1) * rs->unit, chunk->sectors);
+	uint64_t at = (write->request.sector - chunk->start) * SECTOR_BYTES;
 	unsigned char *data = chunk->data[chunk->source];
 	int r;
 
 	if (is_ragged(chunk, write->leg, write->last)) {
 		data = chunk->data[write->leg];
-		memcpy(data + at * SECTOR_BYTES, chunk->data[chunk->source] + at * SECTOR_BYTES,
-		       (size_t)(end - at) * SECTOR_BYTES);
-		end = chunk->reads[write->leg].sectors;
+		memcpy(data + at, chunk->data[chunk->source] + at,
+		       (size_t)chunk->sectors * SECTOR_BYTES - at);
 	}
-	write->request = (struct block_request){
-		.device = rs->input->legs[write->leg], .op = BLOCK_WRITE,
-		.sector = chunk->start + at, .sectors = (uint32_t)(end - at),
-		.data = data + at * SECTOR_BYTES, .done = write_done, .context = write,
-	};
+	write->request.device = rs->input->legs[write->leg];
+	write->request.op = BLOCK_WRITE;
+	write->request.data = data + at;
+	write->request.done = write_done;
+	write->request.context = write;
 	r = block_submit(rs->engine, &write->request);
 	if (r) {
 		bitmap_set_run(&chunk->failed, write->first, write->last);
@@ -201,16 +265,36 @@ static void submit_writes_of_leg(struct resync_chunk *chunk, unsigned int leg)
 			return;
 		}
 		chunk->cursor[leg] = last + 1;
-		*write = (struct resync_write){
-			.chunk = chunk, .leg = leg, .first = first, .last = last };
+		place_write(write, chunk, leg, first, last);
 		submit_write(write);
+	}
+}
+
+/* The same writes, none of them made. */
+static void pretend_writes_of_leg(struct resync_chunk *chunk, unsigned int leg)
+{
+	struct resync_write write;
+	struct piece contents;
+	uint64_t first, last;
+
+	while (next_write(chunk, leg, &first, &last)) {
+		chunk->cursor[leg] = last + 1;
+		place_write(&write, chunk, leg, first, last);
+		contents = (struct piece){
+			.held = resync_contents(chunk, leg, first, last),
+			.given = resync_contents(chunk, chunk->source, first, last),
+		};
+		count_write(&write, &contents);
 	}
 }
 
 static void submit_writes(struct resync_chunk *chunk)
 {
 	for (unsigned int leg = 0; leg < chunk->rs->nr_legs; leg++)
-		submit_writes_of_leg(chunk, leg);
+		if (chunk->rs->options->dry_run)
+			pretend_writes_of_leg(chunk, leg);
+		else
+			submit_writes_of_leg(chunk, leg);
 }
 
 /* --- reading ------------------------------------------------------------- */
@@ -292,7 +376,7 @@ static int chunk_was_read(struct resync_chunk *chunk)
 
 static void chunk_was_written(struct resync_chunk *chunk)
 {
-	if (chunk->dropped) {
+	if (chunk->dropped || chunk->rs->options->dry_run) {
 		chunk_end(chunk);
 		return;
 	}
@@ -389,7 +473,7 @@ static void cut_chunk(struct resync *rs, struct resync_chunk *chunk)
 	chunk->units = (chunk->sectors + rs->unit - 1) / rs->unit;
 	chunk->verify = range->verify;
 	chunk->source = range->source;
-	chunk->dropped = false;
+	chunk->dropped = chunk->hole = false;
 	chunk->pending = 0;
 	if (rs->current && rs->current->all_issued)
 		rs->current = NULL;
@@ -423,6 +507,7 @@ static void chunk_begin(struct resync *rs, struct resync_chunk *chunk)
 	chunk->targets = 0;
 	for (unsigned int leg = 0; leg < rs->nr_legs; leg++) {
 		bitmap_clear_run(&chunk->differ[leg], 0, UINT64_MAX);
+		bitmap_clear_run(&chunk->same[leg], 0, UINT64_MAX);
 		if (leg != chunk->source && !rs->result->leg_error[leg])
 			chunk->targets |= (uint16_t)(1u << leg);
 	}
@@ -432,7 +517,8 @@ static void chunk_begin(struct resync *rs, struct resync_chunk *chunk)
 		chunk_end(chunk);
 		return;
 	}
-	if (is_hole(rs, chunk->start, chunk->start + chunk->sectors)) {
+	chunk->hole = is_hole(rs, chunk->start, chunk->start + chunk->sectors);
+	if (chunk->hole) {
 		chunk_end(chunk);
 		return;
 	}

@@ -73,7 +73,7 @@ bool resync_keep_chunk(struct resync_chunk *chunk)
 	bool any = false;
 	int r = rs->result->keep_error;
 
-	if (!rs->hooks->keep)
+	if (!rs->hooks->keep || rs->options->dry_run)
 		return false;
 	for (unsigned int leg = 0; leg < rs->nr_legs && !r; leg++)
 		r = keep_leg(chunk, leg, &any);

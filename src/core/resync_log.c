@@ -26,7 +26,7 @@ int resync_log_create(struct resync *rs, struct error *err)
 	log->area = input->area;
 	log->block_bytes = (input->log->block_sectors ? input->log->block_sectors : 1) *
 			   SECTOR_BYTES;
-	if (!input->log->writable)
+	if (!input->log->writable && !rs->options->dry_run)
 		return error_operation(err, EROFS, "%s: open for reading only; nothing was "
 				       "written", input->log->name);
 	if (input->area_bytes % log->block_bytes ||
@@ -130,16 +130,13 @@ static int flush(struct resync *rs)
 	return r;
 }
 
-int resync_log_write(struct resync *rs)
+/* Blocks that have changed, all of them, flushed. Sets rs->ending where that failed. */
+static int write_dirty(struct resync *rs)
 {
 	struct resync_log *log = &rs->log;
 	int r = 0;
 
-	if (resync_must_not_write(rs) || !resync_is_unchanged(rs))
-		return 0;
 	log->result = 0;
-	if (bitmap_next_set(&log->dirty, 0) < log->dirty.nr_bits)
-		rs->result->log_writes++;
 	do {
 		submit_dirty(rs);
 		r = finish(rs);
@@ -152,6 +149,26 @@ int resync_log_write(struct resync *rs)
 		return 0;
 	}
 	return flush(rs);
+}
+
+int resync_log_write(struct resync *rs)
+{
+	struct resync_log *log = &rs->log;
+	int r = 0;
+
+	if (resync_must_not_write(rs) || !resync_is_unchanged(rs))
+		return 0;
+	if (bitmap_next_set(&log->dirty, 0) < log->dirty.nr_bits)
+		rs->result->log_writes++;
+	if (rs->options->dry_run)
+		bitmap_clear_run(&log->dirty, 0, UINT64_MAX);
+	else
+		r = write_dirty(rs);
+	if (!r && !resync_must_not_write(rs)) {
+		rs->result->bits_cleared += log->clearing;
+		log->clearing = 0;
+	}
+	return r;
 }
 
 /* --- what is written ----------------------------------------------------- */
@@ -175,6 +192,7 @@ void resync_log_clear_disbelieved(struct resync *rs)
 		uint64_t end = (region / 8 + 1) * 8;
 
 		/* A byte at once: there may be 512 MiB of them. */
+		log->clearing += bitmap_count_run(&log->bits, region, end - 1);
 		bitmap_clear_run(&log->bits, region, end - 1);
 		mark_dirty(log, MIRROR_LOG_BITS_OFFSET + region / 8);
 		region = bitmap_next_set(&log->bits, end);

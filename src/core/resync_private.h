@@ -34,12 +34,18 @@ enum resync_outcome {
 	OUTCOME_DROPPED = 1u << 2,	/* the run ended before */
 };
 
+/* What needed no writing. */
+struct resync_tally {
+	uint64_t equal_bytes[MIRROR_LEGS_MAX], hole_bytes;
+};
+
 /* A region that is larger than a chunk and in flight. */
 struct resync_large {
 	uint64_t region;
 	unsigned int out;		/* chunks; 0 and all_issued: free */
 	bool in_use, all_issued;
 	unsigned int outcome;		/* of the pieces so far */
+	struct resync_tally tally;
 };
 
 struct resync_chunk;
@@ -66,6 +72,7 @@ struct resync_chunk {
 	enum resync_chunk_state state;
 	bool verify;			/* regions that are clean: nothing is written */
 	bool dropped;
+	bool hole;			/* of every leg: not read */
 	unsigned int source;
 	uint16_t targets;		/* legs, bit i = leg i */
 	uint16_t healing;		/* targets in which a write has to heal something */
@@ -79,6 +86,7 @@ struct resync_chunk {
 	struct block_request reads[MIRROR_LEGS_MAX];
 	struct block_request probe;
 	bool probing;
+	struct bitmap same[MIRROR_LEGS_MAX];	/* units in which a target is as the source */
 	struct bitmap differ[MIRROR_LEGS_MAX];	/* units to be written to a target */
 	struct bitmap failed;			/* units that are not equal in the end */
 	uint64_t bad_sectors[MIRROR_LEGS_MAX];
@@ -104,6 +112,7 @@ struct resync_log {
 	uint64_t believed;		/* bits below this count */
 	bool begun;			/* all bits count, and are on stable storage */
 	struct bitmap dirty;		/* blocks to be written */
+	uint64_t clearing;		/* bits that the next write clears */
 	struct block_request requests[RESYNC_LOG_WRITES];
 	bool busy[RESYNC_LOG_WRITES];
 	unsigned int in_flight;
@@ -190,6 +199,12 @@ int resync_compare(struct resync_chunk *chunk);
 int resync_compare_back(struct resync_chunk *chunk, unsigned int leg);
 /* Sectors of the mirror that a unit holds. */
 uint32_t resync_unit_sectors(const struct resync_chunk *chunk, uint64_t unit);
+/* Bytes of the mirror in those of units first..last that are in a set; NULL: in all. */
+uint64_t resync_units_bytes(const struct resync_chunk *chunk, const struct bitmap *units,
+			    uint64_t first, uint64_t last);
+/* What a leg was found to hold in units first..last. */
+struct piece_content resync_contents(const struct resync_chunk *chunk, unsigned int leg,
+				     uint64_t first, uint64_t last);
 
 /* --- resync_keep.c --- */
 
