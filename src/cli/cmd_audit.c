@@ -141,12 +141,13 @@ static int select_regions(struct audit_words *words, const struct session *sessi
 	report->complete = selection->scope != SELECT_LIST && !selection->sampled;
 	if (selection->sampled)
 		snprintf(report->scope, sizeof(report->scope), "a sample of %s, seed %llu",
-			 words->all ? "all regions" : "the clean regions",
+			 words->all || !session->has_log ? "all regions" : "the clean regions",
 			 (unsigned long long)selection->seed);
 	else if (words->regions)
 		snprintf(report->scope, sizeof(report->scope), "regions %.120s", words->regions);
 	else
-		snprintf(report->scope, sizeof(report->scope), "%s",
+		snprintf(report->scope, sizeof(report->scope), "%s", !session->has_log ?
+			 "all regions: the kernel counts every one as in sync (a core log, no bits on disk)" :
 			 words->all ? "all regions" : "regions that the log calls clean");
 	return r;
 }
@@ -197,16 +198,13 @@ static char *identify(struct session *session, const struct audit_words *words,
 	return json;
 }
 
-static int check_can_audit(const struct session *session, struct error *err)
+static int check_can_audit(struct session *session, struct error *err)
 {
 	const struct opened_mirror *opened = &session->opened;
 
 	if (opened->log_only)
 		return error_usage(err, "audit compares legs: give --leg twice or more and --region-size beside --log");
-	if (!session->has_log)
-		return error_operation(err, EOPNOTSUPP, "%s has a core log: there are no clean bits on disk to audit",
-				       opened->mirror.name);
-	return 0;
+	return session->has_log ? 0 : session_trust_count(session, err);
 }
 
 static int run(int argc, char **argv)

@@ -45,7 +45,8 @@ static void describe(struct audit_input *input, struct audit_options *options,
 	};
 	*options = (struct audit_options){
 		.running = mirror->activity != MIRROR_INACTIVE,
-		.steady = mirror->activity == MIRROR_SUSPENDED,
+		/* Without bits on disk a difference is never more than suspect. */
+		.steady = mirror->activity == MIRROR_SUSPENDED && session->has_log,
 		.rate_bytes = comparison->rate_bytes,
 		.max_runs = words->max_runs ? words->max_runs : MAX_RUNS_DEFAULT,
 	};
@@ -117,7 +118,8 @@ void comparison_add_findings(const struct comparison *comparison, struct session
 			    (unsigned long long)count[VERDICT_BOGUS_CLEAN],
 			    (unsigned long long)result->runs.sectors[VERDICT_BOGUS_CLEAN]);
 	if (count[VERDICT_SUSPECT])
-		finding_add(&session->findings, FINDING_SUSPECT, "%llu regions, %llu sectors",
+		finding_add(&session->findings, session->has_log ? FINDING_SUSPECT :
+			    FINDING_SUSPECT_CORE_LOG, "%llu regions, %llu sectors",
 			    (unsigned long long)count[VERDICT_SUSPECT],
 			    (unsigned long long)result->runs.sectors[VERDICT_SUSPECT]);
 	if (count[VERDICT_UNVERIFIABLE] || result->runs.nr_runs[VERDICT_UNVERIFIABLE] ||

@@ -194,8 +194,9 @@ static void print_pending(const struct audit_report *report)
 /* One line: the regions about which there is nothing to say but their number. */
 static void print_counts(const struct audit_report *report)
 {
-	static const struct { enum verdict verdict; const char *text; } rows[] = {
-		{ VERDICT_VERIFIED, "clean and equal" },
+	const struct { enum verdict verdict; const char *text; } rows[] = {
+		{ VERDICT_VERIFIED, report->session->has_log ? "clean and equal" :
+				    "equal, as the kernel counts them" },
 		{ VERDICT_EQUAL_NOT_CLEAN, "equal though not clean (only an unneeded resync)" },
 		{ VERDICT_TRANSIENT, "differed at the first look and were equal at the last" },
 		{ VERDICT_BUSY, "were being written: no two looks alike" },
@@ -277,8 +278,11 @@ static void explain_future(const struct audit_report *report)
 	struct paragraph paragraph = { .used = 0 };
 	char text[400];
 
-	if (!report->session->has_log)
+	if (!report->session->has_log) {
+		putchar('\n');
+		report_text_paragraph("What will happen:", "nothing is remembered on disk: at the next activation the kernel copies leg 0 over the other legs everywhere, and until then it never copies what differs.");
 		return;
+	}
 	report_activation_sentence(text, sizeof(text), report->session);
 	say(&paragraph, "at the next resume %s", text);
 	if (lies_of(report) && report->session->opened.mirror.sync == MIRROR_SYNC_DEFAULT)
@@ -304,11 +308,23 @@ static void print_step(unsigned int *number, const char *text)
 	report_text_item(step, text);
 }
 
+/* No bit was read, and none can be cleared. */
+static void advise_on_core_log(unsigned int *number)
+{
+	print_step(number, "The mirror was running, and a write that hangs on one leg all the while looks the same: audit it again. What differs again, with the same bytes, is no write in flight.");
+	print_step(number, "Until then do not convert it, and do not fail or replace leg 0.");
+	print_step(number, "Find out which leg is right. If leg 0 is: deactivate the mirror and activate it again, the kernel then copies leg 0 over the others. If it is not, save the other leg's contents before: that activation overwrites them.");
+}
+
 static void advise_on_lies(const struct audit_report *report, unsigned int *number)
 {
 	unsigned int evidence = evidence_collect(report->result, &report->session->opened.mirror,
 						 &report->session->log);
 
+	if (!report->session->has_log) {
+		advise_on_core_log(number);
+		return;
+	}
 	if (evidence & EVIDENCE_COUNT_MISMATCH)
 		print_step(number, "Check --region-size and --length first, with `dmsetup table`: the log's own count does not fit them, and then nothing above means anything.");
 	if (report->result->regions.count[VERDICT_SUSPECT]) {
@@ -400,8 +416,9 @@ static void conclude(const struct audit_report *report)
 		say(&found, "the run was ended before everything was compared%s. ",
 		    result->hung ? ", while a device did not answer" : "");
 	if (lies)
-		say(&found, "%" PRIu64 " region%s called clean and %s not equal. ", lies,
-		    lies == 1 ? " is" : "s are", lies == 1 ? "is" : "are");
+		say(&found, "%" PRIu64 " region%s %s and %s not equal. ", lies,
+		    lies == 1 ? " is" : "s are", report->session->has_log ? "called clean" :
+		    "counted as in sync", lies == 1 ? "is" : "are");
 	if (lies)
 		say_where(&found, report);
 	else if (!result->selected_regions)
@@ -409,7 +426,8 @@ static void conclude(const struct audit_report *report)
 	else if (result->regions.count[VERDICT_UNVERIFIABLE])
 		say(&found, "no difference was found in what could be read. ");
 	else if (result->end == AUDIT_COMPLETE)
-		say(&found, "what was compared is as the log says. ");
+		say(&found, "what was compared is as the %s. ", report->session->has_log ?
+		    "log says" : "kernel counts");
 	putchar('\n');
 	report_text_paragraph("Found:", found.text);
 	explain_causes(report);
@@ -423,7 +441,9 @@ void report_audit_body(const struct audit_report *report)
 	print_compared(report);
 	report_text_findings(&report->session->findings, report_color(report->words, STDOUT_FILENO));
 	print_lies(report, VERDICT_BOGUS_CLEAN, "BOGUS", "called clean and differing");
-	print_lies(report, VERDICT_SUSPECT, "SUSPECT", "clean and differing in every look while the mirror ran");
+	print_lies(report, VERDICT_SUSPECT, "SUSPECT", report->session->has_log ?
+		   "clean and differing in every look while the mirror ran" :
+		   "counted as in sync and differing in every look");
 	print_unreadable(report);
 	print_pending(report);
 	print_counts(report);

@@ -121,8 +121,13 @@ static void print_bits_line(const struct session *session)
 {
 	const struct mirror_log *log = &session->log;
 
-	if (!session->has_log)
+	if (!session->has_log) {
+		if (session->opened.mirror.status_known)
+			printf("%-*s%" PRIu64 "/%" PRIu64 " regions by the kernel's count\n", (int)HEADING,
+			       "in sync", session->opened.mirror.in_sync,
+			       session->opened.mirror.geometry.nr_regions);
 		return;
+	}
 	if (!log->geometry_known && (log->defects & LOG_REGIONS_UNSET)) {
 		printf("%-*s%" PRIu64 " set of the %" PRIu64 " that it holds; how many the mirror has is not known\n",
 		       (int)HEADING, "bits", log->clean, log->held);
@@ -213,7 +218,8 @@ static void print_finding(const struct finding *finding, bool color)
 /* Verdict findings have sections of their own in the audit's report. */
 static bool has_own_section(enum finding_id id)
 {
-	return id == FINDING_BOGUS_CLEAN || id == FINDING_SUSPECT || id == FINDING_UNVERIFIABLE;
+	return id == FINDING_BOGUS_CLEAN || id == FINDING_SUSPECT || id == FINDING_SUSPECT_CORE_LOG ||
+	       id == FINDING_UNVERIFIABLE;
 }
 
 void report_text_findings(const struct finding_list *findings, bool color)

@@ -145,13 +145,63 @@ int session_check_count(const struct session *session, struct error *err)
 			   "doubt; nothing was changed", count, log->nr_regions);
 }
 
+static int refuse_count(const struct mirror *mirror, struct error *err)
+{
+	if (mirror->activity == MIRROR_INACTIVE)
+		return error_operation(err, EOPNOTSUPP, "%s has a core log and is not active: nothing "
+				       "says which regions should be equal, and the next activation "
+				       "copies leg 0 over the others; activate it, wait until it is in "
+				       "sync, then audit it", mirror->name);
+	if (!mirror->status_known)
+		return error_operation(err, EOPNOTSUPP, "%s has a core log, and its status cannot be read: "
+				       "nothing says which regions should be equal (dmsetup status "
+				       "shows more)", mirror->name);
+	return error_operation(err, EOPNOTSUPP, "%s has a core log: the kernel counts %" PRIu64 " of %"
+			       PRIu64 " regions as in sync and tells nobody which, so that no comparison "
+			       "would prove anything; wait until all are (dmsetup status, lvs), then "
+			       "audit it", mirror->name, mirror->in_sync, mirror->geometry.nr_regions);
+}
+
+int session_trust_count(struct session *session, struct error *err)
+{
+	const struct mirror *mirror = &session->opened.mirror;
+	uint64_t nr_regions = mirror->geometry.nr_regions;
+
+	if (mirror->activity == MIRROR_INACTIVE || !mirror->status_known ||
+	    mirror->in_sync != nr_regions)
+		return refuse_count(mirror, err);
+	if (bitmap_alloc(&session->counted, nr_regions))
+		return error_operation(err, ENOMEM, "not enough memory for %" PRIu64 " regions",
+				       nr_regions);
+	bitmap_set_run(&session->counted, 0, nr_regions - 1);
+	bitmap_borrow(&session->log.clean_bits, session->counted.words, nr_regions);
+	session->log.nr_regions = session->log.clean = nr_regions;
+	return 0;
+}
+
+/* What else must hold where the kernel's count is all that there is. */
+static bool count_is_whole(const struct session *session, const struct mirror_sample *sample,
+			   char *change, size_t room)
+{
+	uint64_t nr_regions = session->counted.nr_bits;
+
+	if (!session->counted.words || (sample->status_known && sample->in_sync == nr_regions))
+		return true;
+	if (!sample->status_known)
+		snprintf(change, room, "its status cannot be read any more");
+	else
+		snprintf(change, room, "the kernel counts only %" PRIu64 " of %" PRIu64
+			 " regions as in sync now", sample->in_sync, nr_regions);
+	return false;
+}
+
 bool session_unchanged(struct session *session, char *change, size_t room)
 {
 	struct mirror_sample sample;
 
 	mirror_sample(&session->opened, &sample);
 	if (sample.change == MIRROR_UNCHANGED)
-		return true;
+		return count_is_whole(session, &sample, change, room);
 	snprintf(change, room, "%s", *sample.reason ? sample.reason : "its state could not be read");
 	return false;
 }
@@ -209,6 +259,7 @@ void session_close(struct session *session, bool hung)
 	if (hung)
 		return;
 	log_area_free(&session->area);
+	bitmap_free(&session->counted);
 	block_engine_destroy(session->engine);
 	mirror_close(&session->opened);
 }

@@ -16,6 +16,7 @@ struct session {
 	struct log_area area;
 	struct mirror_log log;
 	bool has_log;		/* false: a core log, no bits on disk */
+	struct bitmap counted;	/* session_trust_count(): stands for the bits then */
 	struct finding_list findings;
 };
 
@@ -26,6 +27,11 @@ int session_open(struct session *session, const struct mirror_words *mirror,
  * size trips over. Where it does not fit and nobody said --length or --table: -EINVAL with
  * a usage error. */
 int session_check_count(const struct session *session, struct error *err);
+/* For a core log: there are no bits to read, but a kernel that counts all regions as in
+ * sync says of each what a clean bit would. They are set in session->log.clean_bits, and
+ * from now on the mirror has changed when the kernel counts fewer. -EOPNOTSUPP with an
+ * error where it does not count all, or is not asked. */
+int session_trust_count(struct session *session, struct error *err);
 /* Is the mirror still the one that was opened? Else `change` says what has changed. */
 bool session_unchanged(struct session *session, char *change, size_t room);
 /* The same right before anything is written: 0, or -ESTALE with an error. */

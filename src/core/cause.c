@@ -8,7 +8,8 @@ static const struct cause_row causes[] = {
 	{ "interrupted-sync",
 	  "a first synchronisation that was interrupted on a kernel without the fix of 2006: what was written meanwhile reached leg 0 only, yet was called clean",
 	  EVIDENCE_BOGUS, 0,
-	  EVIDENCE_LEG0_EMPTY | EVIDENCE_SINGLE_BITS | EVIDENCE_NEVER_RESUMED, true },
+	  EVIDENCE_LEG0_EMPTY | EVIDENCE_SINGLE_BITS | EVIDENCE_NEVER_RESUMED | EVIDENCE_CORE_LOG,
+	  true },
 	{ "nosync",
 	  "declared in sync without a copy (LVM's --nosync, or nosync in a table): what was never written since differs, and nobody may rely on it",
 	  EVIDENCE_BOGUS, EVIDENCE_NOSYNC | EVIDENCE_MOST | EVIDENCE_LARGE_SHARE, 0, false },
@@ -17,13 +18,13 @@ static const struct cause_row causes[] = {
 	  EVIDENCE_BOGUS | EVIDENCE_OTHERS_ZERO, HANDLE_ERRORS_NOT_SURE, 0, true },
 	{ "lost-log-write",
 	  "a write to the log that failed without handle_errors, followed by a crash",
-	  EVIDENCE_BOGUS, HANDLE_ERRORS_NOT_SURE, EVIDENCE_SINGLE_BITS, false },
+	  EVIDENCE_BOGUS, HANDLE_ERRORS_NOT_SURE, EVIDENCE_SINGLE_BITS | EVIDENCE_CORE_LOG, false },
 	{ "leg-write-error",
 	  "a write to one leg that failed and was reported as done (kernels of 2006, or no handle_errors): that leg holds older data, and it may be leg 0",
 	  EVIDENCE_BOGUS, HANDLE_ERRORS_NOT_SURE, EVIDENCE_SINGLE_BITS | EVIDENCE_MOST, false },
 	{ "lost-cache",
 	  "a disk or controller that lost acknowledged writes in a power cut, under a kernel that did not flush (or a disk that lied): either leg may hold the older data",
-	  EVIDENCE_BOGUS, 0, EVIDENCE_SINGLE_BITS | EVIDENCE_MOST, false },
+	  EVIDENCE_BOGUS, 0, EVIDENCE_SINGLE_BITS | EVIDENCE_MOST | EVIDENCE_CORE_LOG, false },
 	{ "switched-leg",
 	  "the kernel had fallen back from leg 0 to another leg, and the table was loaded anew later: leg 0 is then the older side",
 	  EVIDENCE_BOGUS | EVIDENCE_LETTERS, 0, EVIDENCE_SINGLE_BITS, false },
@@ -32,7 +33,7 @@ static const struct cause_row causes[] = {
 	  EVIDENCE_BOGUS, 0, 0, false },
 	{ "wrong-mapping",
 	  "a wrong region size, a wrong offset, or a log that belongs to another mirror: check the operands before anything else",
-	  EVIDENCE_BOGUS, EVIDENCE_MOST | EVIDENCE_COUNT_MISMATCH, 0, false },
+	  EVIDENCE_BOGUS, EVIDENCE_MOST | EVIDENCE_COUNT_MISMATCH, EVIDENCE_CORE_LOG, false },
 	{ "discard",
 	  "discarded blocks: the legs may return different things for what a file system has given up (harmless, if these blocks are free)",
 	  EVIDENCE_BOGUS | EVIDENCE_SIDE_EMPTY, 0, EVIDENCE_SINGLE_BITS, false },
@@ -120,6 +121,8 @@ static unsigned int evidence_of_mirror(const struct mirror *mirror, const struct
 {
 	unsigned int evidence = 0;
 
+	if (mirror->log_kind == MIRROR_LOG_CORE)
+		evidence |= EVIDENCE_CORE_LOG;
 	if (mirror->sync == MIRROR_SYNC_NOSYNC || (log && log->defects & LOG_PADDING_ONES))
 		evidence |= EVIDENCE_NOSYNC;
 	if (log && log->defects & LOG_REGIONS_UNSET)

@@ -29,6 +29,7 @@ enum evidence {
 	EVIDENCE_COUNT_MISMATCH = 1u << 12,	/* header's regions are not the mirror's */
 	EVIDENCE_LETTERS = 1u << 13,	/* a leg or the log is not 'A' */
 	EVIDENCE_NEVER_RESUMED = 1u << 14,	/* nr_regions as LVM writes it */
+	EVIDENCE_CORE_LOG = 1u << 15,	/* no bits on disk: nothing survives a crash */
 };
 
 struct cause_row {

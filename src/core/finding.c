@@ -130,6 +130,10 @@ static const struct finding_row rows[FINDING_COUNT] = {
 		"suspect", FINDING_CLASS_WRONG,
 		"regions of a running mirror were clean and differed in the same way in every one of several looks",
 		"the kernel believes the bits and never copies these regions", NULL },
+	[FINDING_SUSPECT_CORE_LOG] = {
+		"suspect-core-log", FINDING_CLASS_WRONG,
+		"regions differed in the same way in every one of several looks, while the kernel counted all as in sync; with a core log no bit says whether one of them was being written all the while",
+		NULL, NULL },
 	[FINDING_UNVERIFIABLE] = {
 		"unverifiable", FINDING_CLASS_UNKNOWN,
 		"sectors could not be read: not equal, not different, unknown", NULL,

@@ -153,20 +153,32 @@ static int refuse_claim(const char *name, const struct claim *claim, struct erro
 							   "stop its user");
 }
 
-static int note_claim(struct opened_mirror *opened, const struct claim *claim,
-		      struct error *err)
+/* What does not fit any more is left out: notes are not needed for anything. */
+__attribute__((format(printf, 3, 4)))
+static int note_add(struct opened_mirror *opened, struct error *err, const char *format, ...)
 {
-	const struct device *device = operand_device(opened, claim->operand);
-	char what[224];
+	va_list args;
+	int length;
 
 	if (opened->nr_notes == MIRROR_NOTES_MAX)
 		return 0;
-	claim_describe(what, sizeof(what), claim);
-	if (asprintf(&opened->notes[opened->nr_notes], "%s %s: its contents may change during "
-		     "the audit", device->name, what) < 0)
+	va_start(args, format);
+	length = vasprintf(&opened->notes[opened->nr_notes], format, args);
+	va_end(args);
+	if (length < 0)
 		return error_operation(err, ENOMEM, "not enough memory to open the mirror");
 	opened->nr_notes++;
 	return 0;
+}
+
+static int note_claim(struct opened_mirror *opened, const struct claim *claim,
+		      struct error *err)
+{
+	char what[224];
+
+	return note_add(opened, err, "%s %s: its contents may change during the audit",
+			operand_device(opened, claim->operand)->name,
+			claim_describe(what, sizeof(what), claim));
 }
 
 /* Reads harm nobody, so most claims are only noted; but a running mirror must be
@@ -372,8 +384,8 @@ static int refuse_no_mirror(const struct mapped_device *device,
 	if (!type)
 		return error_usage(err, "%s has no live table, so it is no mirror", device->name);
 	if (!strcmp(type, "snapshot-origin"))
-		return error_usage(err, "%s is no mirror but the origin of a snapshot: its mirror is "
-				   "the layer below, %s-real", device->name, device->name);
+		return error_usage(err, "%s is the origin of a snapshot, and what lies below it is no "
+				   "mirror either", device->name);
 	return error_usage(err, "%s is no mirror: its table says %s", device->name, type);
 }
 
@@ -451,14 +463,18 @@ static int mapped_places(struct operand_plan *plan, struct error *err)
 	return ret;
 }
 
-/* What the kernel calls it, or VG/LV where the user did. */
+/* What the kernel calls it; of LVM's, and where the user wrote so, VG/LV. */
 static int mapped_identity(struct mirror *mirror, const struct mapped_device *device,
 			   const struct mirror_operand *operand, struct error *err)
 {
 	bool is_lv = operand->name[0] != '/' && strchr(operand->name, '/');
+	char lv[2 * sizeof(device->name)];
 
 	free(mirror->name);
-	mirror->name = strdup(is_lv ? operand->name : device->name);
+	if (mapped_lv_name(lv, sizeof(lv), device))
+		mirror->name = strdup(lv);
+	else
+		mirror->name = strdup(is_lv ? operand->name : device->name);
 	mirror->uuid = device->uuid[0] ? strdup(device->uuid) : NULL;
 	mirror->activity = device->suspended ? MIRROR_SUSPENDED : MIRROR_ACTIVE;
 	if (!mirror->name || (device->uuid[0] && !mirror->uuid))
@@ -519,6 +535,28 @@ static int mapped_claims(struct opened_mirror *opened, const struct mapped_devic
 	return ret;
 }
 
+/* A log that is a mirror is read as the kernel reads it, through its device. */
+static int note_mirrored_log(struct opened_mirror *opened, struct error *err)
+{
+	struct mapped_device device;
+	struct mapped_table table;
+	char name[2 * sizeof(device.name)];
+	bool is_mirror;
+
+	if (!opened->log || opened->log->file->regular ||
+	    mapped_device_read(&device, opened->log->file->dev, NULL) ||
+	    mapped_table_read(&table, device.number, MAPPED_TABLE, NULL))
+		return 0;
+	is_mirror = mapped_table_mirror(&table, 0) != NULL;
+	mapped_table_free(&table);
+	if (!is_mirror)
+		return 0;
+	if (!mapped_lv_name(name, sizeof(name), &device))
+		snprintf(name, sizeof(name), "%s", device.name);
+	return note_add(opened, err, "the log is a mirror itself, and is read through its device as "
+			"the kernel does it; are its own legs equal? mirrorctl audit %s tells", name);
+}
+
 /* Nothing may have moved between the table that was read and the opens. */
 static int check_unchanged(struct opened_mirror *opened, struct error *err)
 {
@@ -531,45 +569,62 @@ static int check_unchanged(struct opened_mirror *opened, struct error *err)
 			       sample.reason);
 }
 
+/* What is not allowed on an active mirror. */
+static int check_active(const struct mirror *mirror, const struct mirror_operand *operand,
+			struct error *err)
+{
+	if (operand->inactive_only)
+		return error_operation(err, EBUSY, "%s is active and --inactive was asked for: "
+				       "deactivate it first, or leave --inactive out", mirror->name);
+	if (operand->access != MIRROR_READ)
+		return error_operation(err, EBUSY, "%s is active: deactivate it first, or let mirrorctl "
+				       "repair-log --online repair it while it runs; nothing was changed",
+				       mirror->name);
+	return 0;
+}
+
+static int open_mapped(struct opened_mirror *opened, struct operand_plan *plan,
+		       const struct mapped_device *device, const struct mapped_table *table,
+		       struct error *err)
+{
+	int ret = open_plan(opened, plan, err);
+
+	if (!ret)
+		ret = mapped_claims(opened, device, err);
+	if (!ret)
+		ret = note_mirrored_log(opened, err);
+	if (!ret)
+		ret = watch_mapped(&opened->watch, device, table, opened->mirror.start, err);
+	if (!ret)
+		ret = check_unchanged(opened, err);
+	if (!ret)
+		mapped_status(&opened->mirror, device);
+	return ret;
+}
+
 static int discover_mapped(struct opened_mirror *opened,
 			   const struct mirror_operand *operand, struct error *err)
 {
 	struct operand_plan plan = { 0 };
 	struct mapped_table table = { 0 };
 	struct mapped_device device;
+	char *note;
 	int ret;
 
-	ret = mapped_device_find(&device, operand->name, err);
+	ret = mapped_device_find(&device, &note, operand->name, err);
+	if (!ret && note)
+		ret = note_add(opened, err, "%s", note);
 	if (!ret)
 		ret = mapped_table_read(&table, device.number, MAPPED_TABLE, err);
 	if (!ret)
 		ret = mapped_plan(&plan, &device, &table, operand, err);
-	if (ret)
-		goto out;
-	if (operand->inactive_only) {
-		ret = error_operation(err, EBUSY, "%s is active and --inactive was asked for: "
-				      "deactivate it first, or leave --inactive out",
-				      plan.mirror.name);
-		goto out;
-	}
-	if (operand->access != MIRROR_READ) {
-		ret = error_operation(err, EBUSY, "%s is active: deactivate it first, or let mirrorctl "
-				      "repair-log --online repair it while it runs; nothing was changed",
-				      plan.mirror.name);
-		goto out;
-	}
-	ret = open_plan(opened, &plan, err);
 	if (!ret)
-		ret = mapped_claims(opened, &device, err);
+		ret = check_active(&plan.mirror, operand, err);
 	if (!ret)
-		ret = watch_mapped(&opened->watch, &device, &table, opened->mirror.start, err);
-	if (!ret)
-		ret = check_unchanged(opened, err);
-	if (!ret)
-		mapped_status(&opened->mirror, &device);
-out:
+		ret = open_mapped(opened, &plan, &device, &table, err);
 	mapped_table_free(&table);
 	operand_plan_free(&plan);
+	free(note);
 	return ret;
 }
 

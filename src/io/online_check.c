@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/mirror_table.h"
+#include "io/dm_names.h"
 #include "io/online_private.h"
 #include "io/watch.h"
 
@@ -102,6 +103,10 @@ int online_check(struct opened_mirror *opened, const struct mirror_log *log, str
 	struct online_device device = { .control = -1 };
 	struct suspend_facts facts = { .name = opened->mirror.name, .gone = true };
 
+	if (watched && mapped_is_conversion_layer(watched))
+		return error_operation(err, EPERM, "%s is being converted by LVM, which reloads tables "
+				       "of its own: nothing was suspended; repair it when that has ended "
+				       "(lvs shows it)", opened->mirror.name);
 	if (watched) {
 		/* One that is gone, or cannot be asked, is told by the requests below. */
 		if (mapped_device_read(&device.is, watched->number, NULL))

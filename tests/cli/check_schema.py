@@ -34,7 +34,7 @@ RARE_KEYS = {
 }
 RARE_IDS = {
     "finding_id": {"health-leg", "health-log", "more-clean-than-sync", "note",
-                   "mirror-changed", "suspect", "buffered-reads", "log-signature",
+                   "mirror-changed", "suspect", "suspect-core-log", "buffered-reads", "log-signature",
                    "leg-signature-pv", "log-header-truncated"},
     "cause_id": {"switched-leg"},
 }

@@ -17,6 +17,7 @@ static void setup(void)
 	region_verdicts_init(&result.regions, 100);
 	mirror.nr_legs = 2;
 	mirror.handle_errors = KNOWN_YES;
+	mirror.log_kind = MIRROR_LOG_DISK;
 }
 
 static void teardown(void)
@@ -280,6 +281,8 @@ START_TEST(what_the_mirror_says)
 	ck_assert_uint_eq(evidence(), EVIDENCE_LETTERS);
 	mirror.log.health = 0;
 	ck_assert_uint_eq(evidence_collect(&result, &mirror, NULL), 0);
+	mirror.log_kind = MIRROR_LOG_CORE;
+	ck_assert_uint_eq(evidence_collect(&result, &mirror, NULL), EVIDENCE_CORE_LOG);
 }
 END_TEST
 

@@ -16,6 +16,7 @@
 #include "unit/suites.h"
 
 #define LEG_SECTORS 2048u
+#define IDS "NgLMOFdwpK2XzeQ6i2VvtmcpTZpDwbUlWu5pJSq3xoZZbWkXQ1aBcDeFgHiJkLmN"
 
 /* Every test runs in a directory of its own with leg0, leg1 and log in it. */
 static char directory[64];
@@ -627,6 +628,46 @@ START_TEST(name_of_lv)
 }
 END_TEST
 
+START_TEST(volume_of_a_device)
+{
+	static const struct {
+		const char *name, *uuid, *lv;
+	} devices[] = {
+		{ "vg-home", "LVM-" IDS, "vg/home" },
+		{ "my--vg-home--1", "LVM-" IDS, "my-vg/home-1" },
+		{ "vg-home-real", "LVM-" IDS "-real", "vg/home" },
+		{ "vg-home--real", "LVM-" IDS, "vg/home-real" },
+		{ "vg-home--real-real", "LVM-" IDS "-real", "vg/home-real" },
+		{ "vg-home_mimage_0", "LVM-" IDS "-real", "vg/home_mimage_0" },
+		{ "vg-home", "", NULL },
+		{ "vg-home", "MIRRORCTL-x", NULL },
+		{ "home", "LVM-" IDS, NULL },
+		{ "vg-home", "LVM-abc", NULL },
+	};
+	struct mapped_device device = { 0 };
+	char lv[256];
+	bool is_lv;
+
+	strcpy(device.name, devices[_i].name);
+	strcpy(device.uuid, devices[_i].uuid);
+	is_lv = mapped_lv_name(lv, sizeof(lv), &device);
+	ck_assert_msg(is_lv == (devices[_i].lv != NULL), "%s", devices[_i].name);
+	if (is_lv)
+		ck_assert_str_eq(lv, devices[_i].lv);
+	ck_assert(!mapped_is_conversion_layer(&device));
+}
+END_TEST
+
+START_TEST(conversion_layers)
+{
+	struct mapped_device device = { .name = "vg-home_mimagetmp_2", .uuid = "LVM-" IDS "-real" };
+
+	ck_assert(mapped_is_conversion_layer(&device));
+	device.uuid[0] = 'X';
+	ck_assert(!mapped_is_conversion_layer(&device));
+}
+END_TEST
+
 START_TEST(uuid_forms)
 {
 	static const char vg[] = "NgLMOFdwpK2XzeQ6i2VvtmcpTZpDwbUl";
@@ -644,7 +685,10 @@ START_TEST(uuid_forms)
 	ck_assert(mapped_uuid_matches(real, dashed));
 	ck_assert(!mapped_uuid_matches(other, plain));
 	ck_assert(!mapped_uuid_matches(other, dashed));
-	ck_assert(!mapped_uuid_matches(plain, lv));
+	ck_assert(mapped_uuid_matches(plain, lv));
+	ck_assert(mapped_uuid_matches(real, lv));
+	ck_assert(!mapped_uuid_matches(plain, vg));
+	ck_assert(!mapped_uuid_matches(plain, "Wu5pJSq3xoZZbWkXQ1aBcDeFgHiJkLm-"));
 	ck_assert(!mapped_uuid_matches("", ""));
 	ck_assert(!mapped_uuid_matches(plain, "Wu5pJS-q3xo-ZZbW-kXQ1-aBcD-eFgH"));
 	ck_assert(!mapped_uuid_matches(plain, "Wu5pJS-q3xo-ZZbW-kXQ1-aBcD-eFgH-iJkLmN-"));
@@ -907,6 +951,8 @@ Suite *discover_suite(void)
 	tc = tcase_create("parts");
 	tcase_add_test(tc, name_of_lv);
 	tcase_add_test(tc, uuid_forms);
+	tcase_add_loop_test(tc, volume_of_a_device, 0, 10);
+	tcase_add_test(tc, conversion_layers);
 	tcase_add_test(tc, device_numbers);
 	tcase_add_test(tc, claims_find_the_mirror);
 	tcase_add_test(tc, claims_second_mapping_of_the_same_sectors);
