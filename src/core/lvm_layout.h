@@ -25,7 +25,8 @@ struct lvm_extent {
 };
 
 struct lvm_place {
-	const struct lvm_lv *lv;	/* of the report: "home_mimage_0" */
+	const struct lvm_lv *lv;	/* of the report: "home_mimage_0"; of pvmove's legs, which
+					 * are pieces of PVs, the mirror itself */
 	bool missing;			/* a PV under it is missing */
 	struct lvm_extent *extents;	/* owned; ascending, no gap; none where missing */
 	size_t nr_extents;
@@ -35,7 +36,8 @@ struct lvm_mirror {
 	const struct lvm_vg *vg;
 	const struct lvm_lv *visible;	/* what the user named */
 	const struct lvm_lv *lv;	/* the one with the mirror segment: the same, or a layer
-					 * below it (_mimagetmp_) */
+					 * below it (_mimagetmp_, where a leg is being added: the
+					 * log is the layer's, the new leg is not among these) */
 	uint64_t start;			/* of the segment in lv, sectors */
 	uint64_t length;
 	uint64_t region_size;		/* sectors */
@@ -47,7 +49,9 @@ struct lvm_mirror {
 	struct lvm_place log;
 	struct lvm_place log_other[MIRROR_LEGS_MAX - 1];
 	unsigned int nr_log_other;
-	bool nosync;			/* lv_attr says 'M' */
+	bool nosync;			/* made or extended without being made equal */
+	bool pvmove;			/* what pvmove moves with: no LV is a leg, so that none can
+					 * be activated or held */
 };
 
 /* `segment` (NULL: the only one) is the start of the mirror segment in sectors. 0;

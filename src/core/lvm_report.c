@@ -348,8 +348,8 @@ static int lvs_read(struct lvm_vg *vg, struct json_object *rows, struct error *e
 	qsort(vg->lvs, vg->nr_lvs, sizeof(*vg->lvs), lv_compare);
 	for (size_t i = 1; i < vg->nr_lvs; i++)
 		if (!lv_compare(&vg->lvs[i - 1], &vg->lvs[i]))
-			return lvm_report_refuse(err, "%.128s lists the logical volume %.128s twice",
-						 vg->name, vg->lvs[i].name);
+			return lvm_report_refuse(err, "%.128s lists the logical volume %.128s "
+						 "twice", vg->name, vg->lvs[i].name);
 	return 0;
 }
 
@@ -564,8 +564,8 @@ int lvm_report_parse(struct lvm_report *report, const char *text, size_t nr_byte
 	if (nr_bytes > LVM_REPORT_BYTES_MAX)
 		return lvm_report_refuse(err, "it is larger than 512 MiB");
 	if (!object_find(&text, end))
-		return lvm_report_refuse(err, "it holds no JSON: this lvm is too old, name the legs "
-					 "and the log with --leg and --log instead");
+		return lvm_report_refuse(err, "it holds no JSON: this lvm is too old, name the "
+					 "legs and the log with --leg and --log instead");
 	do
 		r = object_read(report, &text, end, err);
 	while (!r && object_find(&text, end));

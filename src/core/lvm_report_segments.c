@@ -110,8 +110,8 @@ static int areas_read(struct lvm_segment *segment, const struct lvm_row *row, co
 		return r;
 	r = areas_parse(segment, row->vg, text);
 	if (r == -EBADMSG)
-		r = lvm_report_refuse(err, "seg_le_ranges of %.128s/%.128s is \"%.64s\", which is no "
-				      "list of extents", row->vg->name, lv_name, text);
+		r = lvm_report_refuse(err, "seg_le_ranges of %.128s/%.128s is \"%.64s\", which is "
+				      "no list of extents", row->vg->name, lv_name, text);
 	else if (r)
 		lvm_report_no_memory(err);
 	free(text);
@@ -202,7 +202,8 @@ static int segment_read(struct owned_segment *to, const struct lvm_row *row,
 	if (!r)
 		r = lvm_row_number(&segment->start, row, "seg_start", REGION_LENGTH_MAX, true, err);
 	if (!r)
-		r = lvm_row_number(&segment->sectors, row, "seg_size", REGION_LENGTH_MAX, true, err);
+		r = lvm_row_number(&segment->sectors, row, "seg_size", REGION_LENGTH_MAX, true,
+				   err);
 	if (!r)
 		r = lvm_row_number(&stripe_sectors, row, "stripe_size", UINT32_MAX, false, err);
 	if (!r)

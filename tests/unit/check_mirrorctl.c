@@ -59,6 +59,7 @@ static Suite *(*const suites[])(void) = {
 	salvage_suite,
 	lvm_suite,
 	lvm_report_suite,
+	lvm_layout_suite,
 	lvm_names_suite,
 };
 

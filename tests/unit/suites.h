@@ -57,5 +57,6 @@ Suite *salvage_suite(void);
 Suite *lvm_suite(void);
 Suite *lvm_names_suite(void);
 Suite *lvm_report_suite(void);
+Suite *lvm_layout_suite(void);
 
 #endif
