@@ -61,6 +61,12 @@ static int file_claim(struct run_file *file)
 	return S_ISREG(ours.st_mode) ? 0 : -EINVAL;
 }
 
+/* A name holds no slash, but may be "..". */
+static void name_set(char out[NAME_MAX + 1], const char *name)
+{
+	snprintf(out, NAME_MAX + 1, "%s%s", name[0] == '.' ? "_" : "", name);
+}
+
 int run_file_open(struct run_file *file, const char *run_directory, const char *kind,
 		  const char *name, const char *consequence, struct error *err)
 {
@@ -69,8 +75,7 @@ int run_file_open(struct run_file *file, const char *run_directory, const char *
 
 	memset(file, 0, sizeof(*file));
 	file->fd = file->directory_fd = -1;
-	/* A name holds no slash, but may be "..". */
-	snprintf(file->name, sizeof(file->name), "%s%s", name[0] == '.' ? "_" : "", name);
+	name_set(file->name, name);
 	r = directory_open(file, run_directory, kind, consequence, err);
 	if (r)
 		return r;
@@ -112,4 +117,34 @@ void run_file_close(struct run_file *file)
 	if (file->directory_fd >= 0)
 		close(file->directory_fd);
 	file->fd = file->directory_fd = -1;
+}
+
+/* Asked of /proc, by inode alone: to try the lock would keep it from who wants it in that
+ * moment, and some file systems have other device numbers there. */
+static bool is_locked(const struct stat *stat)
+{
+	FILE *locks = fopen("/proc/locks", "re");
+	unsigned long long inode;
+	bool locked = !locks;
+	char line[256];
+
+	while (locks && !locked && fgets(line, sizeof(line), locks))
+		locked = strstr(line, " FLOCK ") &&
+			 sscanf(line, "%*s %*s %*s %*s %*s %*[^:]:%*[^:]:%llu", &inode) == 1 &&
+			 inode == stat->st_ino;
+	if (locks)
+		fclose(locks);
+	return locked;
+}
+
+bool run_file_is_abandoned(const char *run_directory, const char *kind, const char *name)
+{
+	char path[PATH_MAX], file[NAME_MAX + 1];
+	struct stat stat;
+	int length;
+
+	name_set(file, name);
+	length = snprintf(path, sizeof(path), "%s/%s/%s", run_directory, kind, file);
+	return length > 0 && (size_t)length < sizeof(path) && !lstat(path, &stat) &&
+	       S_ISREG(stat.st_mode) && stat.st_size > 0 && !is_locked(&stat);
 }

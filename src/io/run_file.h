@@ -31,4 +31,8 @@ int run_file_write(struct run_file *file, const char *text);
 void run_file_remove(const struct run_file *file);
 void run_file_close(struct run_file *file);
 
+/* Has a mirrorctl that is dead left such a file: is something in it, and has nobody its
+ * lock? Only looks; false where it cannot be told. */
+bool run_file_is_abandoned(const char *run_directory, const char *kind, const char *name);
+
 #endif
