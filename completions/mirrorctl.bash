@@ -107,6 +107,7 @@ _mirrorctl_offer_options()
 
 	case $1 in
 	'') _mirrorctl_offer "--config= --no-config --json -q --quiet -v --verbose $help" ;;
+	list) _mirrorctl_offer "$report $help" ;;
 	show) _mirrorctl_offer "--runs --map $mirror $report $help" ;;
 	extract) _mirrorctl_offer "--leg= -o --output= --regions= --sectors= $report $help" ;;
 	repair-log)
@@ -163,7 +164,7 @@ _mirrorctl()
 	elif [[ $cur == -* ]]; then
 		_mirrorctl_offer_options "$command"
 	elif [[ -z $command ]]; then
-		_mirrorctl_offer 'show audit repair-log undo resync extract'
+		_mirrorctl_offer 'list show audit repair-log undo resync extract'
 	elif [[ $command == undo ]]; then
 		_mirrorctl_offer_journals
 	elif [[ $command == extract ]]; then

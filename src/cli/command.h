@@ -20,6 +20,7 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
+extern const struct command command_list;
 extern const struct command command_show;
 extern const struct command command_audit;
 extern const struct command command_repair_log;

@@ -7,7 +7,7 @@
 
 #include "cli/json_stream.h"
 
-const struct command *const commands[] = { &command_show, &command_audit,
+const struct command *const commands[] = { &command_list, &command_show, &command_audit,
 					   &command_repair_log, &command_undo,
 					   &command_resync, &command_extract, NULL };
 

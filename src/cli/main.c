@@ -20,7 +20,7 @@ static const struct command *find_command(const char *name)
 /* Commands that the manual of a later version may have told somebody about. */
 static bool is_to_come(const char *name)
 {
-	static const char *const to_come[] = { "list", "check", "preflight", "history" };
+	static const char *const to_come[] = { "check", "preflight", "history" };
 
 	for (size_t i = 0; i < sizeof(to_come) / sizeof(*to_come); i++)
 		if (!strcmp(name, to_come[i]))

@@ -45,6 +45,8 @@ void report_text_mirror(const struct session *session);
 void report_text_findings(const struct finding_list *findings, bool color);
 /* A paragraph behind a heading, wrapped. */
 void report_text_paragraph(const char *heading, const char *text);
+/* The same behind the heading of a class of findings. */
+void report_text_classed(enum finding_class class, bool color, const char *text);
 void report_text_bullet(const char *text);
 void report_text_item(const char *mark, const char *text);
 /* The set bits as "200-201, 204, 207", cut with an ellipsis where the room ends. */

@@ -126,32 +126,38 @@ void report_json_activation(struct json_stream *json, const struct session *sess
 	json_close_object(json);
 }
 
-static void put_findings(struct json_stream *json, const struct finding_list *findings)
+void report_json_finding(struct json_stream *json, const struct finding *finding,
+			 const char *part)
 {
 	static const char *const classes[] = {
 		[FINDING_CLASS_NOTE] = "note", [FINDING_CLASS_WARNING] = "warning",
 		[FINDING_CLASS_WRONG] = "wrong", [FINDING_CLASS_UNKNOWN] = "unknown",
 		[FINDING_CLASS_UNFINISHED] = "unfinished",
 	};
+	const struct finding_row *row = finding_row(finding->id);
 
+	json_open_object(json, NULL);
+	json_string(json, "id", row->id);
+	json_string(json, "class", classes[row->class]);
+	json_string(json, "text", row->text);
+	if (*finding->detail)
+		json_string(json, "detail", finding->detail);
+	if (part)
+		json_string(json, "part", part);
+	if (row->kernel)
+		json_string(json, "next_resume", row->kernel);
+	if (row->remedy)
+		json_string(json, "remedy", row->remedy);
+	if (finding->repaired)
+		json_flag(json, "repaired", true);
+	json_close_object(json);
+}
+
+void report_json_findings(struct json_stream *json, const struct finding_list *findings)
+{
 	json_open_array(json, "findings");
-	for (size_t i = 0; i < findings->nr; i++) {
-		const struct finding_row *row = finding_row(findings->items[i].id);
-
-		json_open_object(json, NULL);
-		json_string(json, "id", row->id);
-		json_string(json, "class", classes[row->class]);
-		json_string(json, "text", row->text);
-		if (*findings->items[i].detail)
-			json_string(json, "detail", findings->items[i].detail);
-		if (row->kernel)
-			json_string(json, "next_resume", row->kernel);
-		if (row->remedy)
-			json_string(json, "remedy", row->remedy);
-		if (findings->items[i].repaired)
-			json_flag(json, "repaired", true);
-		json_close_object(json);
-	}
+	for (size_t i = 0; i < findings->nr; i++)
+		report_json_finding(json, &findings->items[i], NULL);
 	json_close_array(json);
 }
 
@@ -186,7 +192,7 @@ void report_json_head(struct json_stream *json, const char *command, const struc
 
 void report_json_tail(struct json_stream *json, const struct session *session, int exit_status)
 {
-	put_findings(json, &session->findings);
+	report_json_findings(json, &session->findings);
 	json_uint(json, "exit_status", (unsigned int)exit_status);
 	json_end(json);
 }

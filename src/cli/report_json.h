@@ -13,6 +13,12 @@ void report_json_head(struct json_stream *json, const char *command,
 /* Findings and exit status; closes it. */
 void report_json_tail(struct json_stream *json, const struct session *session, int exit_status);
 
+/* The array "findings", and an item of such a one; `part` (NULL: none) says what of the
+ * mirror it is about. */
+void report_json_findings(struct json_stream *json, const struct finding_list *findings);
+void report_json_finding(struct json_stream *json, const struct finding *finding,
+			 const char *part);
+
 /* The set bits as an array of runs first/last, at most `room` of them; false: there
  * are more. */
 bool report_json_regions(struct json_stream *json, const char *key,

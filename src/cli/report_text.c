@@ -194,11 +194,17 @@ static const char *class_heading(enum finding_class class, bool color)
 	}
 }
 
+void report_text_classed(enum finding_class class, bool color, const char *text)
+{
+	printf("%s%*s", class_heading(class, color),
+	       (int)(HEADING - strlen(class_heading(class, false))), "");
+	print_wrapped(text, HEADING, HEADING);
+}
+
 /* "text (detail). At the next activation the kernel …" */
 static void print_finding(const struct finding *finding, bool color)
 {
 	const struct finding_row *row = finding_row(finding->id);
-	const char *heading = class_heading(row->class, false);
 	char text[1200];
 	int n;
 
@@ -211,8 +217,7 @@ static void print_finding(const struct finding *finding, bool color)
 		snprintf(text + n, sizeof(text) - (size_t)n, " At the next resume %s.", row->kernel);
 	if (row->remedy && strlen(text) + strlen(row->remedy) + 16 < sizeof(text))
 		sprintf(text + strlen(text), " What to do: %s.", row->remedy);
-	printf("%s%*s", class_heading(row->class, color), (int)(HEADING - strlen(heading)), "");
-	print_wrapped(text, HEADING, HEADING);
+	report_text_classed(row->class, color, text);
 }
 
 /* Verdict findings have sections of their own in the audit's report. */

@@ -145,6 +145,30 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_UNFINISHED] = {
 		"unfinished", FINDING_CLASS_UNFINISHED,
 		"the run was ended before everything was compared", NULL, NULL },
+	[FINDING_LOG_UNREAD] = {
+		"log-unread", FINDING_CLASS_UNKNOWN,
+		"the log could not be read", NULL,
+		"look at the device that it lies on: dmesg, dmsetup info" },
+	[FINDING_LOG_DAEMON] = {
+		"log-daemon", FINDING_CLASS_NOTE,
+		"a daemon keeps the log (type userspace or clustered): its bits are not to be read from here",
+		NULL, NULL },
+	[FINDING_STATUS_UNREAD] = {
+		"status-unread", FINDING_CLASS_UNKNOWN,
+		"what the kernel says of this mirror could not be read, or was not understood",
+		NULL, "see dmsetup table and dmsetup status" },
+	[FINDING_SUSPENDED] = {
+		"suspended", FINDING_CLASS_WARNING,
+		"it is suspended: whoever reads or writes it waits",
+		NULL, "if nobody works on it, resume it by the line given" },
+	[FINDING_ABANDONED] = {
+		"abandoned", FINDING_CLASS_WRONG,
+		"a mirrorctl that is dead has left it suspended: whoever reads or writes it waits",
+		NULL, "resume it by the line given; it is safe" },
+	[FINDING_LEFT_OVER] = {
+		"left-over", FINDING_CLASS_WARNING,
+		"device-mapper maps of a mirrorctl that is gone are left; LVM cannot activate the volume meanwhile",
+		NULL, "remove them by the lines given" },
 };
 
 const struct finding_row *finding_row(enum finding_id id)

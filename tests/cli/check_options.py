@@ -124,12 +124,14 @@ def check_ids(facts, sections, definitions):
 
 # A section of mirrorctl-json.5 and the schema's definitions that it describes.
 KEYS = {
-    "The report": ["show_report", "audit_report", "repair_report", "resync_report", "undo_report",
+    "The report": ["list_report", "show_report", "audit_report", "repair_report", "resync_report", "undo_report",
                    "extract_report", "error_report"],
     "mirror": ["mirror"],
     "mirror.identity": ["identity"],
     "mirror.identity.places": ["places"],
     "A leg or the log": ["leg", "place"],
+    "An item of mirrors": ["listed_mirror"],
+    "Legs and log of a listed mirror": ["listed_leg", "listed_log"],
     "result of show": ["show_result"],
     "An item of clean_runs": ["clean_run"],
     "result.log": ["log"],

@@ -31,11 +31,21 @@ RARE_KEYS = {
     ("repair", "online"), ("repair_online", "rounds"), ("repair_online", "suspended_ms"),
     ("repair_online", "suspend_call_ms"), ("repair_online", "in_sync"),
     ("repair_online", "differing_after"),
+    ("finding", "part"),
+} | {("listed_mirror", key) for key in (
+    "name", "dm_name", "uuid", "vg", "kind", "activity", "segment_start_sector", "length_bytes",
+    "region_size_bytes", "regions", "in_sync", "copied", "sync", "nosync", "partial", "legs", "log",
+    "resume", "findings")
+} | {("listed_leg", key) for key in ("leg", "missing", "device", "name", "health")
+} | {("listed_log", key) for key in (
+    "kind", "missing", "device", "name", "health", "accepted", "nr_regions", "clean",
+    "set_on_disk", "unread")
 }
 RARE_IDS = {
     "finding_id": {"health-leg", "health-log", "more-clean-than-sync", "note",
                    "mirror-changed", "suspect", "suspect-core-log", "buffered-reads", "log-signature",
-                   "leg-signature-pv", "log-header-truncated"},
+                   "leg-signature-pv", "log-header-truncated", "log-unread", "log-daemon",
+                   "status-unread", "suspended", "abandoned", "left-over"},
     "cause_id": {"switched-leg"},
 }
 
@@ -78,7 +88,7 @@ class Schema:
     def report_kind(instance):
         if "error" in instance:
             return "error_report"
-        return {"show": "show_report", "audit": "audit_report",
+        return {"list": "list_report", "show": "show_report", "audit": "audit_report",
                 "extract": "extract_report",
                 "repair-log": "repair_report", "resync": "resync_report", "undo": "undo_report"}.get(
             instance.get("command"), "error_report")

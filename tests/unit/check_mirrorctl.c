@@ -57,6 +57,7 @@ static Suite *(*const suites[])(void) = {
 	resync_plan_suite,
 	resync_power_suite,
 	salvage_suite,
+	listed_mirror_suite,
 	log_batch_suite,
 	lvm_suite,
 	lvm_report_suite,

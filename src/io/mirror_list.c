@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "io/mirror_list_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- what is gathered ----------------------------------------------------------------- */
+
+struct listed_mirror *gathering_add(struct gathering *gathering, struct found_mirror **found)
+{
+	size_t room = gathering->room ? 2 * gathering->room : 16;
+	void *mirrors, *finds;
+
+	if (gathering->nr == gathering->room) {
+		mirrors = reallocarray(gathering->mirrors, room, sizeof(*gathering->mirrors));
+		if (mirrors)
+			gathering->mirrors = mirrors;
+		finds = reallocarray(gathering->found, room, sizeof(*gathering->found));
+		if (finds)
+			gathering->found = finds;
+		if (!mirrors || !finds)
+			return NULL;
+		gathering->room = room;
+	}
+	*found = &gathering->found[gathering->nr];
+	memset(*found, 0, sizeof(**found));
+	memset(&gathering->mirrors[gathering->nr], 0, sizeof(*gathering->mirrors));
+	return &gathering->mirrors[gathering->nr++];
+}
+
+void found_mirror_free(struct found_mirror *found)
+{
+	free(found->params);
+	free(found->log_path);
+	free(found->extents);
+	free(found->stripes);
+	free(found->log_lv);
+}
+
+/* All but the mirrors, which become the list's. */
+static void gathering_free(struct gathering *gathering)
+{
+	for (size_t i = 0; i < gathering->nr; i++)
+		found_mirror_free(&gathering->found[i]);
+	free(gathering->found);
+	free(gathering->devices);
+}
+
+struct pair {
+	struct listed_mirror listed;
+	struct found_mirror found;
+};
+
+static int by_name(const void *one, const void *other)
+{
+	const struct listed_mirror *a = &((const struct pair *)one)->listed;
+	const struct listed_mirror *b = &((const struct pair *)other)->listed;
+	int order = strverscmp(a->name, b->name);
+
+	return order ? order : (a->mirror.start > b->mirror.start) -
+			       (a->mirror.start < b->mirror.start);
+}
+
+static int gathering_sort(struct gathering *gathering)
+{
+	struct pair *pairs = calloc(gathering->nr ? gathering->nr : 1, sizeof(*pairs));
+
+	if (!pairs)
+		return -ENOMEM;
+	for (size_t i = 0; i < gathering->nr; i++)
+		pairs[i] = (struct pair){ gathering->mirrors[i], gathering->found[i] };
+	qsort(pairs, gathering->nr, sizeof(*pairs), by_name);
+	for (size_t i = 0; i < gathering->nr; i++) {
+		gathering->mirrors[i] = pairs[i].listed;
+		gathering->mirrors[i].owner = i;
+		gathering->found[i] = pairs[i].found;
+	}
+	free(pairs);
+	return 0;
+}
+
+/* --- what cannot be asked ------------------------------------------------------------- */
+
+static void gap_add(struct mirror_list *list, const struct error *err, bool harmless)
+{
+	struct list_gap *gap;
+
+	if (list->nr_gaps == LIST_GAPS_MAX)
+		return;
+	gap = &list->gaps[list->nr_gaps++];
+	snprintf(gap->text, sizeof(gap->text), "%s", err->text);
+	gap->harmless = harmless;
+}
+
+static int ask_mapper(struct mirror_list *list, struct gathering *gathering)
+{
+	struct error err = { 0 };
+	int r = gathering_add_active(gathering, &err);
+
+	if (r && r != -ENOMEM)
+		gap_add(list, &err, r == -ENODEV);
+	return r == -ENOMEM ? r : 0;
+}
+
+/* --- the whole ------------------------------------------------------------------------ */
+
+static int gather(struct mirror_list *list, struct gathering *gathering, struct error *err)
+{
+	int r = ask_mapper(list, gathering);
+
+	if (!r)
+		r = gathering_sort(gathering);
+	if (!r)
+		r = gathering_relate(gathering);
+	if (!r)
+		r = gathering_look(gathering, err);
+	return r == -ENOMEM ? error_operation(err, ENOMEM, "not enough memory to list the mirrors") : r;
+}
+
+int mirror_list_read(struct mirror_list *list, const struct list_request *request,
+		     struct error *err)
+{
+	struct gathering gathering = { .request = request };
+	int r;
+
+	memset(list, 0, sizeof(*list));
+	r = gather(list, &gathering, err);
+	mapper_release();
+	gathering_free(&gathering);
+	list->mirrors = gathering.mirrors;
+	list->nr = gathering.nr;
+	if (r)
+		mirror_list_free(list);
+	return r;
+}
+
+void mirror_list_free(struct mirror_list *list)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		listed_mirror_free(&list->mirrors[i]);
+	free(list->mirrors);
+	memset(list, 0, sizeof(*list));
+}
