@@ -26,11 +26,16 @@ void lvm_watch_cancel(bool (*cancelled)(void *context), void *context);
 int lvm_run(char **output, size_t *nr_bytes, const char *const words[], size_t max_bytes,
 	    unsigned int timeout_ms, struct error *err);
 
-/* All volume groups, or the one named. Freed with lvm_report_free(). */
+/* All volume groups, or the one named. 0; errors as lvm_run() (-EIO also for a group that
+ * does not exist) and lvm_report_parse(). Freed with lvm_report_free(). */
 int lvm_report_read(struct lvm_report *report, const char *vg_name, struct error *err);
 
 /* This host's system id, allocated, empty where it has none. */
 int lvm_host_system_id(char **system_id, struct error *err);
+
+/* The number that grows with every change of the group's metadata. -ENODEV: there is no
+ * such group any more. */
+int lvm_vg_seqno(uint64_t *seqno, const char *vg_uuid, struct error *err);
 
 /* For the tests: the directories, in the shape of PATH, in which lvm is looked for behind
  * PATH. NULL: the usual ones, which are missing in the PATH of many users and of cron. */

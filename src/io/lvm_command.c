@@ -24,8 +24,6 @@
 #define KILL_MS 1000	/* a device that hangs may hold a killed one: not waited for */
 #define FIRST_ROOM 65536u
 #define MESSAGES_ROOM 4096u
-#define ANSWER_MS 60000u	/* of a command that only looks */
-#define SYSTEM_ID_BYTES_MAX 65536u
 
 static bool (*cancelled)(void *context);
 static void *cancelled_context;
@@ -501,24 +499,4 @@ int lvm_run(char **output, size_t *nr_bytes, const char *const words[], size_t m
 	free(run.argv);
 	free(run.envp);
 	return r;
-}
-
-/* "  system ID: host-1" */
-int lvm_host_system_id(char **system_id, struct error *err)
-{
-	static const char *const words[] = { "systemid", NULL };
-	const char *id;
-	char *text;
-	int r;
-
-	*system_id = NULL;
-	r = lvm_run(&text, NULL, words, SYSTEM_ID_BYTES_MAX, ANSWER_MS, err);
-	if (r)
-		return r;
-	id = strchr(text, ':');
-	id = id ? id + 1 : "";
-	id += strspn(id, " \t");
-	*system_id = strndup(id, strcspn(id, " \t\r\n"));
-	free(text);
-	return *system_id ? 0 : error_operation(err, ENOMEM, "not enough memory to ask LVM");
 }

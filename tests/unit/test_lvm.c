@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "io/lvm.h"
+#include "support/lvm_text.h"
 #include "support/scratch.h"
 #include "unit/suites.h"
 
@@ -335,6 +336,79 @@ START_TEST(system_id)
 }
 END_TEST
 
+/* A stand-in that prints a report; the words are left in "words". */
+static void stand_in_of_report(const char *name)
+{
+	char *text = lvm_text_recorded(name);
+	FILE *file = fopen(scratch_path("report"), "w");
+
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	ck_assert_int_eq(fclose(file), 0);
+	free(text);
+	stand_in("printf '%s\\n' \"$@\" > words; cat report");
+}
+
+START_TEST(reports_are_read)
+{
+	struct lvm_report report;
+	char line[256] = "", last[256];
+	FILE *file;
+
+	stand_in_of_report("mirror-active");
+	ck_assert_msg(!lvm_report_read(&report, "vg", &err), "%s", err.text);
+	ck_assert_uint_eq(report.nr_vgs, 1);
+	ck_assert_ptr_nonnull(lvm_vg_lv(&report.vgs[0], "lv_mimage_1"));
+	lvm_report_free(&report);
+	file = fopen(scratch_path("words"), "r");
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), file));
+	ck_assert_str_eq(line, "fullreport\n");
+	while (fgets(last, sizeof(last), file))
+		;
+	fclose(file);
+	ck_assert_str_eq(last, "vg\n");
+	ck_assert_msg(!lvm_report_read(&report, NULL, &err), "%s", err.text);
+	lvm_report_free(&report);
+}
+END_TEST
+
+START_TEST(reports_that_cannot_be_read)
+{
+	static const struct lvm_report zeroed;
+	struct lvm_report report;
+
+	memset(&report, 0xff, sizeof(report));
+	stand_in("echo '{ \"report\": ['");
+	ck_assert_int_eq(lvm_report_read(&report, NULL, &err), -EBADMSG);
+	ck_assert_int_eq(memcmp(&report, &zeroed, sizeof(report)), 0);
+	memset(&err, 0, sizeof(err));
+	ck_assert_int_eq(lvm_report_read(&report, "-x", &err), -EINVAL);
+	memset(&err, 0, sizeof(err));
+	stand_in("head -c 600000000 /dev/zero");
+	ck_assert_int_eq(lvm_report_read(&report, NULL, &err), -EFBIG);
+	failed(-EFBIG, "that is no report of a real host");
+}
+END_TEST
+
+START_TEST(sequence_numbers)
+{
+	uint64_t seqno = 0;
+
+	stand_in("echo '  WARNING: something' >&2; [ \"$1 ${*##* }\" = 'vgs vg_uuid,vg_seqno' ] && "
+		 "printf '  %s %s\\n' ab-12 9 ab-1 7 ab-2 x");
+	ck_assert_msg(!lvm_vg_seqno(&seqno, "ab-12", &err), "%s", err.text);
+	ck_assert_uint_eq(seqno, 9);
+	ck_assert_int_eq(lvm_vg_seqno(&seqno, "ab-3", &err), -ENODEV);
+	memset(&err, 0, sizeof(err));
+	ck_assert_int_eq(lvm_vg_seqno(&seqno, "ab-2", &err), -ENODEV);
+	memset(&err, 0, sizeof(err));
+	ck_assert_int_eq(lvm_vg_seqno(&seqno, "ab-1", &err), 0);
+	ck_assert_uint_eq(seqno, 7);
+	stand_in("exit 5");
+	ck_assert_int_lt(lvm_vg_seqno(&seqno, "ab-1", &err), 0);
+}
+END_TEST
+
 Suite *lvm_suite(void)
 {
 	Suite *suite = suite_create("lvm");
@@ -358,6 +432,9 @@ Suite *lvm_suite(void)
 	tcase_add_test(tcase, cancelled);
 	tcase_add_test(tcase, signals_and_descriptors_are_as_a_program_expects);
 	tcase_add_test(tcase, system_id);
+	tcase_add_test(tcase, reports_are_read);
+	tcase_add_test(tcase, reports_that_cannot_be_read);
+	tcase_add_test(tcase, sequence_numbers);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What LVM is asked. */
+
+#include "io/lvm.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWER_MS 60000u	/* of a command that only looks */
+#define SHORT_BYTES_MAX (1u << 20)
+
+/* lvm_report_arguments and, of one group, its name. The array is allocated. */
+static const char **report_words(const char *vg_name)
+{
+	const char **words;
+	size_t nr = 0;
+
+	while (lvm_report_arguments[nr])
+		nr++;
+	words = calloc(nr + 2, sizeof(*words));
+	if (!words)
+		return NULL;
+	memcpy(words, lvm_report_arguments, nr * sizeof(*words));
+	words[nr] = vg_name;
+	return words;
+}
+
+int lvm_report_read(struct lvm_report *report, const char *vg_name, struct error *err)
+{
+	const char **words;
+	size_t nr_bytes;
+	char *text;
+	int r;
+
+	memset(report, 0, sizeof(*report));
+	/* Words of a command line: a name must not be taken for an option. */
+	if (vg_name && (vg_name[0] == '-' || !vg_name[0]))
+		return error_usage(err, "\"%s\" is no name of a volume group", vg_name);
+	words = report_words(vg_name);
+	if (!words)
+		return error_operation(err, ENOMEM, "not enough memory to ask LVM");
+	r = lvm_run(&text, &nr_bytes, words, LVM_REPORT_BYTES_MAX, ANSWER_MS, err);
+	free(words);
+	if (r)
+		return r;
+	r = lvm_report_parse(report, text, nr_bytes, err);
+	free(text);
+	return r;
+}
+
+/* "  system ID: host-1" */
+int lvm_host_system_id(char **system_id, struct error *err)
+{
+	static const char *const words[] = { "systemid", NULL };
+	const char *id;
+	char *text;
+	int r;
+
+	*system_id = NULL;
+	r = lvm_run(&text, NULL, words, SHORT_BYTES_MAX, ANSWER_MS, err);
+	if (r)
+		return r;
+	id = strchr(text, ':');
+	id = id ? id + 1 : "";
+	id += strspn(id, " \t");
+	*system_id = strndup(id, strcspn(id, " \t\r\n"));
+	free(text);
+	return *system_id ? 0 : error_operation(err, ENOMEM, "not enough memory to ask LVM");
+}
+
+/* "  <uuid> <seqno>", a line each. A group that lvm warns about is there all the same. */
+int lvm_vg_seqno(uint64_t *seqno, const char *vg_uuid, struct error *err)
+{
+	static const char *const words[] = {
+		"vgs", "--foreign", "--shared", "--noheadings", "-o", "vg_uuid,vg_seqno", NULL,
+	};
+	size_t length = strlen(vg_uuid);
+	bool found = false;
+	char *text;
+	int r = lvm_run(&text, NULL, words, SHORT_BYTES_MAX, ANSWER_MS, err);
+
+	if (r)
+		return r;
+	for (const char *at = text; *at && !found; at += strcspn(at, "\n"), at += *at == '\n') {
+		at += strspn(at, " \t");
+		found = !strncmp(at, vg_uuid, length) && at[length] == ' ' &&
+			sscanf(at + length, " %" SCNu64, seqno) == 1;
+	}
+	free(text);
+	return found ? 0 : error_operation(err, ENODEV, "LVM does not find the volume group with the "
+					   "uuid %s any more", vg_uuid);
+}
