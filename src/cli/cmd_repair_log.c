@@ -129,7 +129,7 @@ static int status_of(struct repair_job *job)
 	struct finding_list *findings = &job->session.findings;
 	bool done = job->state == REPAIR_CLEARED || job->state == REPAIR_COPIED;
 
-	if (done && job->cleared == bitmap_count(&job->lies) && !job->rounds.differing_after) {
+	if (done && job->cleared == bitmap_count(&job->lies) && !job->differing_after) {
 		finding_mark_repaired(findings, FINDING_BOGUS_CLEAN);
 		finding_mark_repaired(findings, FINDING_SUSPECT);
 		finding_mark_repaired(findings, FINDING_MORE_CLEAN_THAN_SYNC);
@@ -172,7 +172,7 @@ static int do_repair(struct repair_job *job, struct error *err)
 	if (!r)
 		r = repair_job_compare(job, err);
 	if (!r && job->state != REPAIR_UNFINISHED)
-		r = repair_job_plan(job, &job->lies, err);
+		r = repair_job_plan(job, err);
 	if (!r)
 		r = ask(job, err);
 	if (!r && job->state == REPAIR_PLANNED && !job->words->write.dry_run)

@@ -16,7 +16,8 @@
 
 void repair_job_close(struct repair_job *job)
 {
-	bool hung = job->hung || job->comparison.result.hung || job->recorded.hung;
+	bool hung = job->hung || job->comparison.result.hung || job->recorded.hung ||
+		    job->rounds.hung;
 
 	if (!hung) {
 		bitmap_free(&job->selected);
@@ -25,6 +26,7 @@ void repair_job_close(struct repair_job *job)
 		repair_plan_free(&job->plan);
 		free(job->edited);
 	}
+	online_rounds_free(&job->rounds);
 	comparison_free(&job->comparison);
 	free(job->identity);
 	free(job->journal);
@@ -228,26 +230,20 @@ bool repair_job_is_nosync(const struct repair_job *job)
 	       (job->session.log.defects & LOG_PADDING_ONES);
 }
 
-int repair_job_plan(struct repair_job *job, const struct bitmap *wanted, struct error *err)
+int repair_job_plan(struct repair_job *job, struct error *err)
 {
-	const struct device *log = job->session.opened.log;
 	const struct log_area *area = &job->session.area;
-	uint32_t block = log->file->logical_bytes / SECTOR_BYTES;
 
-	if (block < log->block.block_sectors)
-		block = log->block.block_sectors;
-	if (repair_plan_make(&job->plan, &job->session.log,
-			     &job->session.opened.mirror.geometry, wanted, block))
+	if (repair_plan_make(&job->plan, &job->session.log, &job->session.opened.mirror.geometry,
+			     &job->lies, job->session.opened.log->block.block_sectors))
 		return no_memory(job, err);
 	if (!job->plan.nr_clear)
 		return 0;
-	job->edited = block_memory(job->session.engine, area->nr_bytes);
+	job->edited = repair_plan_edited(&job->plan, job->session.engine, area->bytes,
+					 area->nr_bytes);
 	if (!job->edited)
 		return no_memory(job, err);
-	memcpy(job->edited, area->bytes, area->nr_bytes);
-	repair_plan_edit(&job->plan, job->edited);
-	if (job->state == REPAIR_NOTHING_TO_DO)
-		job->state = REPAIR_PLANNED;
+	job->state = REPAIR_PLANNED;
 	return 0;
 }
 
@@ -264,36 +260,35 @@ int repair_job_identify(struct repair_job *job, struct error *err)
 	return r;
 }
 
-int repair_job_poll(void *context, uint64_t regions_done)
+void repair_job_log_action(const struct repair_job *job, uint64_t bits, bool done,
+			   const char *journal)
+{
+	system_log_action("repair-log", "%s %" PRIu64 " clean bits of %s%s; undo journal %s",
+			  done ? "cleared" : "set out to clear", bits,
+			  job->session.opened.mirror.name,
+			  done ? "" : " and failed: any of them may be cleared",
+			  journal ? journal : "none");
+}
+
+/* What is being written down protects nothing yet. */
+static int poll_stop(void *context, uint64_t regions_done)
 {
 	(void)context;
 	(void)regions_done;
 	return signals_stop_wanted() ? -ECANCELED : 0;
 }
 
-void repair_job_log_action(const struct repair_job *job, uint64_t bits, bool done)
-{
-	system_log_action("repair-log", "%s %" PRIu64 " clean bits of %s%s; undo journal %s",
-			  done ? "cleared" : "set out to clear", bits,
-			  job->session.opened.mirror.name,
-			  done ? "" : " and failed: any of them may be cleared",
-			  job->journal ? job->journal : "none");
-}
-
-int repair_job_write_down(struct repair_job *job, struct repair_files *files,
-			  struct repair_recorded *recorded, struct error *err)
+static int write_down(struct repair_job *job, struct repair_files *files, struct error *err)
 {
 	const struct repair_record record = {
 		.identity = job->identity, .regions = &job->plan.clear,
 		.current = job->session.area.bytes, .edited = job->edited,
 		.area_bytes = job->session.area.nr_bytes,
 		.block_sectors = job->plan.block_sectors, .engine = job->session.engine,
-		.poll = repair_job_poll,
+		.poll = poll_stop,
 	};
-	int r = repair_files_write(files, recorded, &record, &job->session.opened, err);
 
-	job->hung = job->hung || recorded->hung;
-	return r;
+	return repair_files_write(files, &job->recorded, &record, &job->session.opened, err);
 }
 
 /* Files beside the mirror: none of them may lie on it. */
@@ -337,7 +332,7 @@ static int clear_bits(struct repair_job *job, struct repair_files *files, struct
 	job->hung = job->hung || r == -ECANCELED;
 	if (r && job->step == REPAIR_NOT_BEGUN)
 		return error_operation(err, -r, "%.400s; nothing was changed", why.text);
-	repair_job_log_action(job, job->plan.nr_clear, !r);
+	repair_job_log_action(job, job->plan.nr_clear, !r, job->journal);
 	if (r)
 		return error_operation(err, -r, "%.250s; some bits may be cleared, which is safe; to put the log back: mirrorctl undo %.150s",
 				       why.text, job->journal);
@@ -379,7 +374,7 @@ int repair_job_apply(struct repair_job *job, struct error *err)
 	if (!r && files.journal.path && !(job->journal = strdup(files.journal.path)))
 		r = no_memory(job, err);
 	if (!r)
-		r = repair_job_write_down(job, &files, &job->recorded, err);
+		r = write_down(job, &files, err);
 	if (!r)
 		r = session_check_unchanged(&job->session, err);
 	if (!r)

@@ -5,7 +5,7 @@
 #include "cli/comparison.h"
 #include "cli/opts.h"
 #include "core/repair.h"
-#include "io/repair_files.h"
+#include "io/online_rounds.h"
 
 /*
  * What `repair-log` does between its words and its report: choose the regions whose
@@ -36,15 +36,6 @@ enum repair_state {
 	REPAIR_UNFINISHED,		/* ended before there was a plan */
 };
 
-/* How the rounds of --online went. */
-struct repair_rounds {
-	unsigned int nr;
-	uint64_t suspended_ns;		/* of the longest round: suspend to resume */
-	uint64_t suspend_call_ns;	/* … of which the kernel's own wait */
-	bool in_sync;			/* followed until everything was recovered */
-	uint64_t differing_after;	/* of the cleared regions, audited once more */
-};
-
 struct repair_job {
 	const struct repair_words *words;
 	struct session session;
@@ -66,7 +57,8 @@ struct repair_job {
 	enum repair_step step;
 	uint64_t cleared;		/* bits */
 	struct bitmap done;		/* … and which */
-	struct repair_rounds rounds;
+	struct online_rounds rounds;	/* of --online */
+	uint64_t differing_after;	/* of the regions cleared online, audited once more */
 	bool hung;			/* a device holds requests: free nothing */
 	int exit_status;
 };
@@ -77,8 +69,8 @@ int repair_job_check(const struct repair_job *job, struct error *err);
 int repair_job_select(struct repair_job *job, struct error *err);
 /* Finds the lies among them. job->state says when it ended early. */
 int repair_job_compare(struct repair_job *job, struct error *err);
-/* From wanted regions to plan and edited area. */
-int repair_job_plan(struct repair_job *job, const struct bitmap *wanted, struct error *err);
+/* From the lies to plan and edited area. */
+int repair_job_plan(struct repair_job *job, struct error *err);
 /* Was it created without a first copy, so that bits may stand for nothing? */
 bool repair_job_is_nosync(const struct repair_job *job);
 /* Writes down, then clears (or, with -o, writes the new file). */
@@ -90,12 +82,8 @@ void repair_job_close(struct repair_job *job);
 
 /* For both ways of applying. */
 int repair_job_identify(struct repair_job *job, struct error *err);
-/* … polls the user's wish to stop: what is being written down protects nothing yet. */
-int repair_job_poll(void *context, uint64_t regions_done);
-/* The plan into journal and saved file, committed. */
-int repair_job_write_down(struct repair_job *job, struct repair_files *files,
-			  struct repair_recorded *recorded, struct error *err);
 /* A line in the system's log. */
-void repair_job_log_action(const struct repair_job *job, uint64_t bits, bool done);
+void repair_job_log_action(const struct repair_job *job, uint64_t bits, bool done,
+			   const char *journal);
 
 #endif

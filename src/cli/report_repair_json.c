@@ -49,7 +49,7 @@ static void put_rounds(struct json_stream *json, const struct repair_job *job)
 	json_uint(json, "suspended_ms", job->rounds.suspended_ns / 1000000);
 	json_uint(json, "suspend_call_ms", job->rounds.suspend_call_ns / 1000000);
 	json_flag(json, "in_sync", job->rounds.in_sync);
-	json_uint(json, "differing_after", job->rounds.differing_after);
+	json_uint(json, "differing_after", job->differing_after);
 	json_close_object(json);
 }
 

@@ -212,10 +212,10 @@ static void print_done(const struct repair_job *job)
 		snprintf(text, sizeof(text), "%" PRIu64 " clean bit%s, written, flushed and read back.",
 			 job->cleared, plural(job->cleared));
 	report_text_paragraph(job->state == REPAIR_COPIED ? "COPIED" : "CLEARED", text);
-	if (!job->rounds.differing_after)
+	if (!job->differing_after)
 		return;
 	snprintf(text, sizeof(text), "%" PRIu64 " cleared region%s not known to be equal after the kernel's copying: a leg has failed or cannot be read (dmsetup status shows its letter). Mend it; the kernel copies them at the next activation.",
-		 job->rounds.differing_after, job->rounds.differing_after == 1 ? " is" : "s are");
+		 job->differing_after, job->differing_after == 1 ? " is" : "s are");
 	report_text_paragraph("UNKNOWN", text);
 }
 

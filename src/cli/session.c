@@ -85,18 +85,24 @@ static void note_signatures(struct session *session)
 				    opened->legs[leg]->name);
 }
 
-static int read_log(struct session *session, struct error *err)
+int session_read_log(struct session *session, struct error *err)
 {
 	const struct opened_mirror *opened = &session->opened;
-	uint64_t nr_regions = opened->mirror.geometry.nr_regions;
+
+	return log_area_renew(&session->area, &session->log, session->engine, &opened->log->block,
+			      opened->mirror.geometry.nr_regions, err);
+}
+
+static int read_first_log(struct session *session, struct error *err)
+{
+	const struct opened_mirror *opened = &session->opened;
 	int r;
 
 	if (!opened->log)
 		return 0;
-	r = log_area_read(&session->area, session->engine, &opened->log->block, nr_regions, err);
+	r = session_read_log(session, err);
 	if (r)
 		return r;
-	mirror_log_decode(&session->log, session->area.bytes, session->area.nr_bytes, nr_regions);
 	session->has_log = true;
 	finding_add_log_defects(&session->findings, &session->log, &opened->mirror.geometry);
 	return 0;
@@ -114,7 +120,7 @@ int session_open(struct session *session, const struct mirror_words *mirror,
 		return r;
 	r = create_engine(session, report, err);
 	if (!r)
-		r = read_log(session, err);
+		r = read_first_log(session, err);
 	if (r)
 		return r;
 	/* 1.5: the log first, the kernel's count after it. */

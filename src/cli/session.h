@@ -32,6 +32,8 @@ int session_check_count(const struct session *session, struct error *err);
  * from now on the mirror has changed when the kernel counts fewer. -EOPNOTSUPP with an
  * error where it does not count all, or is not asked. */
 int session_trust_count(struct session *session, struct error *err);
+/* The log as it is now. */
+int session_read_log(struct session *session, struct error *err);
 /* Is the mirror still the one that was opened? Else `change` says what has changed. */
 bool session_unchanged(struct session *session, char *change, size_t room);
 /* The same right before anything is written: 0, or -ESTALE with an error. */

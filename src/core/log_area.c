@@ -198,3 +198,17 @@ void log_area_free(struct log_area *area)
 	free(area->bytes);
 	memset(area, 0, sizeof(*area));
 }
+
+int log_area_renew(struct log_area *area, struct mirror_log *log, struct block_engine *engine,
+		   struct block_device *device, uint64_t nr_regions, struct error *err)
+{
+	struct log_area now;
+	int r = log_area_read(&now, engine, device, nr_regions, err);
+
+	if (r)
+		return r;
+	log_area_free(area);
+	*area = now;
+	mirror_log_decode(log, now.bytes, now.nr_bytes, nr_regions);
+	return 0;
+}

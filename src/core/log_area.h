@@ -20,4 +20,9 @@ int log_area_read(struct log_area *area, struct block_engine *engine,
 		  struct block_device *device, uint64_t nr_regions, struct error *err);
 void log_area_free(struct log_area *area);
 
+/* Reads it anew and decodes it: what `area` and `log` held is replaced, or, when it
+ * fails, still there. Both may be zeroed; log's bits are area's. */
+int log_area_renew(struct log_area *area, struct mirror_log *log, struct block_engine *engine,
+		   struct block_device *device, uint64_t nr_regions, struct error *err);
+
 #endif

@@ -236,6 +236,21 @@ bool journal_digest_is_unknown(const unsigned char digest[JOURNAL_DIGEST_BYTES])
 	return !memcmp(digest, zeros, sizeof(zeros));
 }
 
+enum region_legs region_digests_compare(const struct journal_region *digest)
+{
+	bool equal = true;
+
+	if (!digest->nr_legs || digest->nr_legs > MIRROR_LEGS_MAX)
+		return REGION_LEGS_UNKNOWN;
+	for (unsigned int leg = 0; leg < digest->nr_legs; leg++) {
+		if (journal_digest_is_unknown(digest->digest[leg]))
+			return REGION_LEGS_UNKNOWN;
+		equal = equal && !memcmp(digest->digest[leg], digest->digest[0],
+					 JOURNAL_DIGEST_BYTES);
+	}
+	return equal ? REGION_LEGS_EQUAL : REGION_LEGS_DIFFER;
+}
+
 bool region_digests_match(const struct journal_region *a, const struct journal_region *b)
 {
 	if (a->region != b->region || a->nr_legs != b->nr_legs || !a->nr_legs ||

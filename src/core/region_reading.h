@@ -48,6 +48,10 @@ int region_readings_run(struct block_engine *engine, struct block_device *const 
 
 /* Is it all zeros, which stands for "not known"? */
 bool journal_digest_is_unknown(const unsigned char digest[JOURNAL_DIGEST_BYTES]);
+
+/* What one reading says of its legs: not known where a single digest is not. */
+enum region_legs { REGION_LEGS_UNKNOWN, REGION_LEGS_EQUAL, REGION_LEGS_DIFFER };
+enum region_legs region_digests_compare(const struct journal_region *digest);
 /* Do two readings prove the same contents of every leg? false where a digest of
  * either is not known. */
 bool region_digests_match(const struct journal_region *a, const struct journal_region *b);

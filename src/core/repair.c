@@ -129,6 +129,18 @@ void repair_plan_edit(const struct repair_plan *plan, void *area)
 	}
 }
 
+void *repair_plan_edited(const struct repair_plan *plan, struct block_engine *engine,
+			 const void *area, uint64_t nr_bytes)
+{
+	void *edited = block_memory(engine, (size_t)nr_bytes);
+
+	if (!edited)
+		return NULL;
+	memcpy(edited, area, (size_t)nr_bytes);
+	repair_plan_edit(plan, edited);
+	return edited;
+}
+
 /* --- undo ---------------------------------------------------------------- */
 
 bool repair_undo_allowed(const void *now, const void *before, const void *after,

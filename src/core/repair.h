@@ -46,6 +46,10 @@ void repair_plan_free(struct repair_plan *plan);
 /* The new contents of the area: `area` (a copy of the log's bytes) with the
  * plan's bits cleared, nothing else touched. */
 void repair_plan_edit(const struct repair_plan *plan, void *area);
+/* The same into a copy of `area` that the engine can write from: the caller's, freed
+ * with free(). NULL without memory. */
+void *repair_plan_edited(const struct repair_plan *plan, struct block_engine *engine,
+			 const void *area, uint64_t nr_bytes);
 
 enum repair_step { REPAIR_NOT_BEGUN, REPAIR_WRITING, REPAIR_WRITTEN, REPAIR_VERIFIED };
 

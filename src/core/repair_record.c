@@ -164,14 +164,6 @@ static int save_run(void *context, const struct leg_chunk *chunk, uint32_t first
 	return r;
 }
 
-static bool is_known_whole(const struct journal_region *digest)
-{
-	for (unsigned int leg = 0; leg < digest->nr_legs; leg++)
-		if (journal_digest_is_unknown(digest->digest[leg]))
-			return false;
-	return true;
-}
-
 static int put_region(void *context, const struct region_reading *reading)
 {
 	struct recording *recording = context;
@@ -183,7 +175,7 @@ static int put_region(void *context, const struct region_reading *reading)
 		if (files[i])
 			r = check_put(recording, files[i],
 				      journal_put_region(files[i], &reading->digest));
-	if (!is_known_whole(&reading->digest))
+	if (region_digests_compare(&reading->digest) == REGION_LEGS_UNKNOWN)
 		recording->recorded->unreadable_regions++;
 	recording->regions_done++;
 	return r;

@@ -224,6 +224,31 @@ START_TEST(reads_only)
 }
 END_TEST
 
+/* What stands there now, or still what stood there. */
+START_TEST(renewed)
+{
+	static const unsigned char other[4] = { 0x55, 0, 0, 0 };
+	struct mirror_log log = { 0 };
+	void *bytes;
+
+	make_log(65536, 1, 1000);
+	ck_assert_int_eq(log_area_renew(&area, &log, engine, sim_disk_device(disk), 1000, &err), 0);
+	ck_assert_uint_eq(log.header.nr_regions, 1000);
+	ck_assert_ptr_eq(log.raw_bits.words, (char *)area.bytes + 1024);
+	sim_disk_poke(disk, 1024, other, 4);
+	ck_assert_int_eq(log_area_renew(&area, &log, engine, sim_disk_device(disk), 1000, &err), 0);
+	ck_assert_ptr_eq(log.raw_bits.words, (char *)area.bytes + 1024);
+	ck_assert(bitmap_test(&log.raw_bits, 0) && !bitmap_test(&log.raw_bits, 1));
+	expect_bytes(1536);
+	bytes = area.bytes;
+	sim_disk_fail(disk, &(struct sim_fault){ .op = BLOCK_READ, .first = 2, .sectors = 1,
+						 .result = -EIO });
+	ck_assert_int_eq(log_area_renew(&area, &log, engine, sim_disk_device(disk), 1000, &err), -EIO);
+	ck_assert_ptr_eq(area.bytes, bytes);
+	ck_assert_ptr_eq(log.raw_bits.words, (char *)bytes + 1024);
+}
+END_TEST
+
 Suite *log_area_suite(void)
 {
 	Suite *suite = suite_create("log_area");
@@ -245,6 +270,7 @@ Suite *log_area_suite(void)
 	tcase_add_test(tcase, no_device_at_all);
 	tcase_add_test(tcase, cancelled);
 	tcase_add_test(tcase, reads_only);
+	tcase_add_test(tcase, renewed);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -396,6 +396,33 @@ START_TEST(digests_match)
 }
 END_TEST
 
+START_TEST(digests_compare)
+{
+	struct journal_region a = { .nr_legs = 3 };
+
+	memset(a.digest, 5, sizeof(a.digest));
+	ck_assert_int_eq(region_digests_compare(&a), REGION_LEGS_EQUAL);
+	for (unsigned int leg = 0; leg < 3; leg++)
+		for (unsigned int byte = 0; byte < JOURNAL_DIGEST_BYTES; byte++) {
+			a.digest[leg][byte] = 6;
+			ck_assert_int_eq(region_digests_compare(&a), REGION_LEGS_DIFFER);
+			a.digest[leg][byte] = 5;
+		}
+	a.digest[3][0] = 6;		/* of no leg */
+	ck_assert_int_eq(region_digests_compare(&a), REGION_LEGS_EQUAL);
+	/* Not even two that are known to differ prove anything beside one that is not. */
+	a.digest[1][0] = 6;
+	memset(a.digest[2], 0, JOURNAL_DIGEST_BYTES);
+	ck_assert_int_eq(region_digests_compare(&a), REGION_LEGS_UNKNOWN);
+	memset(a.digest, 0, sizeof(a.digest));
+	ck_assert_int_eq(region_digests_compare(&a), REGION_LEGS_UNKNOWN);
+	a.nr_legs = 0;
+	ck_assert_int_eq(region_digests_compare(&a), REGION_LEGS_UNKNOWN);
+	a.nr_legs = MIRROR_LEGS_MAX + 1;
+	ck_assert_int_eq(region_digests_compare(&a), REGION_LEGS_UNKNOWN);
+}
+END_TEST
+
 Suite *region_reading_suite(void)
 {
 	Suite *suite = suite_create("region_reading");
@@ -413,6 +440,7 @@ Suite *region_reading_suite(void)
 	tcase_add_test(tests, no_client_for_differences);
 	tcase_add_test(tests, a_leg_hangs);
 	tcase_add_test(tests, digests_match);
+	tcase_add_test(tests, digests_compare);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
