@@ -278,8 +278,9 @@ static void warn_cut_short(const struct extract_report *report)
 	else
 		for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
 			sectors += report->extract->legs[leg].sectors;
-	fprintf(stderr, "mirrorctl: %s: was cut short before it was complete: %" PRIu64
-		" sector%s can be read%s\n", report->file, sectors, sectors == 1 ? "" : "s",
+	fprintf(stderr, "mirrorctl: %s: %s: %" PRIu64 " sector%s can be read%s\n", report->file,
+		report->extract->torn ? "ends in something else, as after a power cut, or is damaged there" :
+		"was cut short before it was complete", sectors, sectors == 1 ? "" : "s",
 		report->output ? " and were extracted" : "");
 }
 

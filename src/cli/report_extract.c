@@ -131,7 +131,9 @@ static void print_contents(const struct extract_report *report)
 	if (identity_places_parse(&places, extract->identity_json, NULL))
 		memset(&places, 0, sizeof(places));
 	print_line("file", "%s, %s%s", report->file,
+		   extract->open ? "of a resync: what it overwrote" :
 		   extract->has_log ? "an undo journal" : "saved sectors",
+		   extract->torn ? ", torn or damaged at its end" :
 		   extract->complete ? "" : ", cut short");
 	print_identity(extract, &places);
 	for (unsigned int leg = 0; leg < extract->identity.nr_legs; leg++)

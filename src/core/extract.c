@@ -44,6 +44,11 @@ static int extents_add(struct extract_extents *list, struct extract_extent exten
 		last->sectors += extent.sectors;
 		return 0;
 	}
+	if (last && !list->truncated && end_of(&extent) == last->start) {
+		last->start = extent.start;
+		last->sectors += extent.sectors;
+		return 0;
+	}
 	list->nr_found++;
 	if (!may_grow || list->truncated) {
 		list->truncated = true;
@@ -204,6 +209,9 @@ static int take_bytes(struct extract *extract, const struct extract_wish *wish,
 		extract->has_log = true;
 		return 0;
 	}
+	/* In front of an open one's commit are only the ends of legs, to know them by. */
+	if (extract->open && !extract->reader.committed)
+		return 0;
 	r = check_place(extract, record, err);
 	if (r || bytes->kind != JOURNAL_OLD)
 		return r;
@@ -213,41 +221,91 @@ static int take_bytes(struct extract *extract, const struct extract_wish *wish,
 			extract->nr_kept < extract->max_extents))
 		return no_memory(extract, err);
 	extract->nr_kept += leg->nr - nr_before;
-	if (wish && bytes->place == wish->leg)
+	if (wish && bytes->place == wish->leg && !extract->open)
 		r = hand_out(extract, wish, bytes, err);
 	return r;
+}
+
+struct reading {
+	struct extract *extract;
+	const struct extract_wish *wish;
+	bool (*cancelled)(void *context);
+	void *context;
+};
+
+static int check_cancelled(const struct reading *reading, struct error *err)
+{
+	if (!reading->cancelled || !reading->cancelled(reading->context))
+		return 0;
+	return error_operation(err, ECANCELED, "%s: ended by a signal", name_of(reading->extract));
+}
+
+static int take_record(const struct reading *reading, const struct journal_record *record,
+		       struct error *err)
+{
+	struct extract *extract = reading->extract;
+	int r = check_cancelled(reading, err);
+
+	if (r)
+		return r;
+	if (record->type == JOURNAL_LOG_STATE)
+		extract->open = journal_is_open(&record->log_state);
+	else if (record->type == JOURNAL_BYTES)
+		r = take_bytes(extract, reading->wish, record, err);
+	else if (record->type == JOURNAL_REGION)
+		extract->nr_digests++;
+	if (!r && extract->open && journal_marks_note(&extract->marks, &extract->reader))
+		r = no_memory(extract, err);
+	return r;
+}
+
+static int take_backwards(void *context, const struct journal_bytes *items, size_t nr_items,
+			  struct error *err)
+{
+	const struct reading *reading = context;
+	int r = check_cancelled(reading, err);
+
+	for (size_t i = 0; i < nr_items && !r; i++)
+		if (items[i].place == reading->wish->leg)
+			r = hand_out(reading->extract, reading->wish, &items[i], err);
+	return r;
+}
+
+static void finish_lists(struct extract *extract)
+{
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
+		extents_finish(&extract->legs[leg]);
+	extents_finish(&extract->written);
 }
 
 int extract_read(struct extract *extract, const struct extract_wish *wish,
 		 bool (*cancelled)(void *context), void *context, struct error *err)
 {
+	struct reading reading = { extract, wish, cancelled, context };
 	struct error why = { .kind = ERROR_NONE };
 	struct journal_record record;
-	int r, failed = 0;
+	int r, failed;
 
 	while ((r = journal_next(&extract->reader, &record, &why)) > 0) {
-		if (cancelled && cancelled(context))
-			return error_operation(err, ECANCELED, "%s: ended by a signal",
-					       name_of(extract));
-		if (record.type == JOURNAL_BYTES)
-			failed = take_bytes(extract, wish, &record, err);
-		else if (record.type == JOURNAL_REGION)
-			extract->nr_digests++;
+		failed = take_record(&reading, &record, err);
 		if (failed)
 			return failed;
 	}
-	if (r && r != -ENODATA)
+	/* Of what was written last and not synced a power cut may leave anything. */
+	extract->torn = r == -EBADMSG && extract->open && extract->reader.committed;
+	extract->complete = extract->reader.committed && !extract->torn;
+	if (r && r != -ENODATA && !extract->torn)
 		return error_operation(err, -r, "%s", why.text);
-	extract->complete = extract->reader.committed;
-	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
-		extents_finish(&extract->legs[leg]);
-	extents_finish(&extract->written);
-	return 0;
+	r = wish && extract->open ? journal_backwards(&extract->marks, &extract->reader.source,
+						      take_backwards, &reading, err) : 0;
+	finish_lists(extract);
+	return r;
 }
 
 void extract_free(struct extract *extract)
 {
 	journal_reader_free(&extract->reader);
+	journal_marks_free(&extract->marks);
 	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
 		free(extract->legs[leg].extents);
 	free(extract->written.extents);

@@ -7,6 +7,7 @@
 
 #include "core/identity.h"
 #include "core/journal.h"
+#include "core/journal_marks.h"
 #include "core/region.h"
 
 /*
@@ -37,10 +38,14 @@ struct extract {
 	struct extract_extents legs[MIRROR_LEGS_MAX];	/* all that is saved of each */
 	struct extract_extents written;	/* what was handed to the wish */
 	bool complete;		/* the commit was there: nothing is missing */
+	bool open;		/* what a resync overwrote, as far as it came */
+	bool torn;		/* … behind which something else stands: what a power cut leaves
+				 * of the last records, which were not needed yet; or damage */
 	bool has_log;		/* holds bytes of the log: undo can use it */
 	uint64_t nr_digests;	/* regions of which it holds the legs' digests */
 	/* private */
 	struct journal_reader reader;
+	struct journal_marks marks;	/* of an open journal */
 	size_t max_extents;	/* of all legs together that are kept */
 	size_t nr_kept;
 };
@@ -50,8 +55,8 @@ struct extract_wish {
 	unsigned int leg;
 	const struct region_run *ranges;	/* of sectors; ascending, no overlaps */
 	size_t nr_ranges;
-	/* Called in the order of the file: of a sector that was saved twice the last
-	 * one counts. 0 or -errno with an error. */
+	/* Called in any order, of an open journal from its end to its beginning: of a
+	 * sector that was saved twice the last call counts. 0 or -errno with an error. */
 	int (*write)(void *context, uint64_t start_sector, const unsigned char *data,
 		     uint64_t sectors, struct error *err);
 	void *context;

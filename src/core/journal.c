@@ -118,12 +118,18 @@ static void record_digest(unsigned char *digest, const unsigned char *chain,
 static const char *order_wrong(uint32_t type, uint64_t sequence, bool committed,
 			       const struct journal_bounds *bounds)
 {
-	if (type < JOURNAL_IDENTITY || type > JOURNAL_OUTCOME)
+	bool behind = type == JOURNAL_OUTCOME || type == JOURNAL_SET;
+
+	if (type < JOURNAL_IDENTITY || type > JOURNAL_SET)
 		return "a record of unknown type";
 	if ((sequence == 0) != (type == JOURNAL_IDENTITY))
 		return sequence ? "a second identity" : "a journal without an identity";
-	if (committed != (type == JOURNAL_OUTCOME))
-		return committed ? "a record behind the commit" : "an outcome without a commit";
+	if (type == JOURNAL_SET && !bounds->open)
+		return "bits that were set, in a journal that cannot have any";
+	if (committed && !behind && !(type == JOURNAL_BYTES && bounds->open))
+		return "a record behind the commit";
+	if (!committed && behind)
+		return "an outcome without a commit";
 	if (type == JOURNAL_LOG_STATE && bounds->log_sectors)
 		return "a second log state";
 	return NULL;
@@ -147,10 +153,14 @@ static bool extent_fits(uint64_t start, uint64_t sectors, uint64_t limit)
 }
 
 static const char *bytes_wrong(const struct journal_bytes *bytes,
-			       const struct journal_bounds *bounds)
+			       const struct journal_bounds *bounds, bool committed)
 {
 	if (bytes->kind != JOURNAL_OLD && bytes->kind != JOURNAL_NEW)
 		return "bytes that are neither old nor new";
+	if (bytes->kind == JOURNAL_NEW && bounds->open)
+		return "new bytes in a journal that does not know any";
+	if (bytes->place == JOURNAL_LOG && committed)
+		return "bytes of the log behind the commit";
 	if (bytes->place != JOURNAL_LOG && bytes->place >= MIRROR_LEGS_MAX)
 		return "bytes of a place that does not exist";
 	if (bytes->place == JOURNAL_LOG && !bounds->log_sectors)
@@ -164,6 +174,13 @@ static const char *bytes_wrong(const struct journal_bytes *bytes,
 static uint64_t region_limit(const struct journal_bounds *bounds)
 {
 	return bounds->nr_regions ? bounds->nr_regions : REGION_COUNT_MAX;
+}
+
+bool journal_is_open(const struct journal_log_state *state)
+{
+	static const unsigned char unknown[JOURNAL_DIGEST_BYTES];
+
+	return !memcmp(state->after, unknown, sizeof(unknown));
 }
 
 static const char *region_wrong(const struct journal_region *region,
@@ -180,7 +197,7 @@ static const char *outcome_wrong(const struct journal_outcome *outcome,
 				 const struct journal_bounds *bounds)
 {
 	for (size_t i = 0; i < outcome->nr_runs; i++) {
-		const struct region_run *run = &outcome->cleared[i];
+		const struct region_run *run = &outcome->runs[i];
 
 		if (run->first > run->last || run->last >= region_limit(bounds) ||
 		    (i && run->first <= run[-1].last))
@@ -277,6 +294,7 @@ int journal_put_log_state(struct journal_writer *writer, const struct journal_lo
 	memcpy(fixed + 16 + JOURNAL_DIGEST_BYTES, state->after, JOURNAL_DIGEST_BYTES);
 	writer->bounds.log_sectors = state->area_bytes / SECTOR_BYTES;
 	writer->bounds.nr_regions = state->nr_regions;
+	writer->bounds.open = journal_is_open(state);
 	return put(writer, JOURNAL_LOG_STATE, fixed, sizeof(fixed), NULL, 0);
 }
 
@@ -284,7 +302,7 @@ int journal_put_bytes(struct journal_writer *writer, const struct journal_bytes 
 {
 	unsigned char fixed[BYTES_FIXED];
 
-	if (!may_put(writer, JOURNAL_BYTES, bytes_wrong(bytes, &writer->bounds)))
+	if (!may_put(writer, JOURNAL_BYTES, bytes_wrong(bytes, &writer->bounds, writer->committed)))
 		return writer->failed;
 	for (uint64_t done = 0, sectors; done < bytes->sectors; done += sectors) {
 		sectors = bytes->sectors - done;
@@ -323,7 +341,8 @@ int journal_put_commit(struct journal_writer *writer)
 	return writer->failed;
 }
 
-static int put_runs(struct journal_writer *writer, const struct region_run *runs, size_t nr_runs)
+static int put_runs(struct journal_writer *writer, enum journal_type type,
+		    const struct region_run *runs, size_t nr_runs)
 {
 	unsigned char *data = malloc(nr_runs * RUN_BYTES + 1);
 	int r;
@@ -334,26 +353,37 @@ static int put_runs(struct journal_writer *writer, const struct region_run *runs
 		put_le64(data + i * RUN_BYTES, runs[i].first);
 		put_le64(data + i * RUN_BYTES + 8, runs[i].last);
 	}
-	r = put(writer, JOURNAL_OUTCOME, NULL, 0, data, nr_runs * RUN_BYTES);
+	r = put(writer, type, NULL, 0, data, nr_runs * RUN_BYTES);
 	free(data);
 	return r;
 }
 
-int journal_put_outcome(struct journal_writer *writer, const struct journal_outcome *outcome)
+static int put_all_runs(struct journal_writer *writer, enum journal_type type,
+			const struct journal_outcome *outcome)
 {
 	size_t done = 0, nr_runs;
 
-	if (!may_put(writer, JOURNAL_OUTCOME, outcome_wrong(outcome, &writer->bounds)))
+	if (!may_put(writer, type, outcome_wrong(outcome, &writer->bounds)))
 		return writer->failed;
-	do {	/* a record without runs says that nothing was cleared */
+	do {	/* a record without runs says that there were none */
 		nr_runs = outcome->nr_runs - done;
 		if (nr_runs > OUTCOME_RUNS_MAX)
 			nr_runs = OUTCOME_RUNS_MAX;
-		if (put_runs(writer, nr_runs ? outcome->cleared + done : NULL, nr_runs))
+		if (put_runs(writer, type, nr_runs ? outcome->runs + done : NULL, nr_runs))
 			break;
 		done += nr_runs;
 	} while (done < outcome->nr_runs);
 	return writer->failed;
+}
+
+int journal_put_outcome(struct journal_writer *writer, const struct journal_outcome *outcome)
+{
+	return put_all_runs(writer, JOURNAL_OUTCOME, outcome);
+}
+
+int journal_put_set(struct journal_writer *writer, const struct journal_outcome *set)
+{
+	return put_all_runs(writer, JOURNAL_SET, set);
 }
 
 /* --- reading ------------------------------------------------------------- */
@@ -514,7 +544,7 @@ static const char *log_state_decode(struct journal_log_state *state,
 }
 
 static const char *bytes_decode(struct journal_bytes *decoded, const unsigned char *payload,
-				size_t bytes, const struct journal_bounds *bounds)
+				size_t bytes, const struct journal_reader *reader)
 {
 	uint32_t kind;
 
@@ -531,7 +561,7 @@ static const char *bytes_decode(struct journal_bytes *decoded, const unsigned ch
 	if ((bytes - BYTES_FIXED) % SECTOR_BYTES ||
 	    decoded->sectors != (bytes - BYTES_FIXED) / SECTOR_BYTES)
 		return "bytes of wrong length";
-	return bytes_wrong(decoded, bounds);
+	return bytes_wrong(decoded, &reader->bounds, reader->committed);
 }
 
 static const char *region_decode(struct journal_region *region, const unsigned char *payload,
@@ -567,7 +597,7 @@ static const char *outcome_decode(struct journal_outcome *outcome, unsigned char
 		run.last = get_le64(payload + at + 8);
 		memcpy(payload + at, &run, sizeof(run));
 	}
-	outcome->cleared = (const struct region_run *)(void *)payload;
+	outcome->runs = (const struct region_run *)(void *)payload;
 	outcome->nr_runs = bytes / RUN_BYTES;
 	return outcome_wrong(outcome, bounds);
 }
@@ -584,7 +614,7 @@ static const char *decode(struct journal_reader *reader, const struct head *head
 	case JOURNAL_LOG_STATE:
 		return log_state_decode(&record->log_state, payload, head->payload);
 	case JOURNAL_BYTES:
-		return bytes_decode(&record->bytes, payload, head->payload, bounds);
+		return bytes_decode(&record->bytes, payload, head->payload, reader);
 	case JOURNAL_REGION:
 		return region_decode(&record->region, payload, head->payload, bounds);
 	case JOURNAL_COMMIT:
@@ -601,6 +631,7 @@ static void advance(struct journal_reader *reader, const struct journal_record *
 	if (record->type == JOURNAL_LOG_STATE) {
 		reader->bounds.log_sectors = record->log_state.area_bytes / SECTOR_BYTES;
 		reader->bounds.nr_regions = record->log_state.nr_regions;
+		reader->bounds.open = journal_is_open(&record->log_state);
 	}
 	if (record->type == JOURNAL_COMMIT)
 		reader->committed = true;

@@ -31,6 +31,11 @@
  * before it is believed: damage never looks like a file that was cut short.
  * Before JOURNAL_COMMIT nothing has been written to any device; a journal cut
  * short in front of it is proof of that.
+ *
+ * A journal is *open* when its log state does not know what the log will be (a resync
+ * sets bits as it proves them). Behind the commit of an open one old bytes of legs may
+ * follow, each of them on stable storage before it was overwritten: wherever such a file
+ * ends, and be its end torn by a power cut, what stands before is all that is needed.
  */
 
 #define JOURNAL_DIGEST_BYTES 32u
@@ -41,10 +46,13 @@
 enum journal_type {
 	JOURNAL_IDENTITY = 1,	/* first, once: JSON text, whose mirror this is */
 	JOURNAL_LOG_STATE = 2,	/* once, before any bytes of the log: its digests */
-	JOURNAL_BYTES = 3,	/* bytes at a place, old or new */
+	JOURNAL_BYTES = 3,	/* bytes at a place, old or new; behind the commit of an
+				 * open journal old ones of legs */
 	JOURNAL_REGION = 4,	/* digests of every leg's contents of a region */
 	JOURNAL_COMMIT = 5,	/* everything before is on stable storage */
 	JOURNAL_OUTCOME = 6,	/* behind the commit: what was really cleared; of
+				 * several the union counts */
+	JOURNAL_SET = 7,	/* behind the commit of an open one: which bits were set; of
 				 * several the union counts */
 };
 
@@ -54,8 +62,11 @@ struct journal_log_state {
 	uint64_t area_bytes;
 	uint64_t nr_regions;
 	unsigned char before[JOURNAL_DIGEST_BYTES];
-	unsigned char after[JOURNAL_DIGEST_BYTES];
+	unsigned char after[JOURNAL_DIGEST_BYTES];	/* zeros: not known, open */
 };
+
+/* Is the journal that it stands in an open one? */
+bool journal_is_open(const struct journal_log_state *state);
 
 struct journal_bytes {
 	unsigned int place;		/* leg number or JOURNAL_LOG */
@@ -71,8 +82,8 @@ struct journal_region {
 	unsigned char digest[MIRROR_LEGS_MAX][JOURNAL_DIGEST_BYTES];
 };
 
-struct journal_outcome {
-	const struct region_run *cleared;	/* borrowed */
+struct journal_outcome {		/* of JOURNAL_SET, too */
+	const struct region_run *runs;	/* borrowed; ascending, no overlaps */
 	size_t nr_runs;
 };
 
@@ -90,6 +101,7 @@ struct journal_sink {
 struct journal_bounds {
 	uint64_t log_sectors;
 	uint64_t nr_regions;
+	bool open;
 };
 
 struct journal_writer {
@@ -120,6 +132,7 @@ int journal_put_bytes(struct journal_writer *writer, const struct journal_bytes 
 int journal_put_region(struct journal_writer *writer, const struct journal_region *region);
 int journal_put_commit(struct journal_writer *writer);
 int journal_put_outcome(struct journal_writer *writer, const struct journal_outcome *outcome);
+int journal_put_set(struct journal_writer *writer, const struct journal_outcome *set);
 
 /* Where they come from: reads up to nr_bytes at `offset`; the number read (less
  * only at the end of the file) or -errno. */
@@ -138,7 +151,7 @@ struct journal_record {
 		struct journal_log_state log_state;
 		struct journal_bytes bytes;
 		struct journal_region region;
-		struct journal_outcome outcome;
+		struct journal_outcome outcome;	/* of JOURNAL_SET, too */
 	};
 };
 

@@ -248,7 +248,7 @@ static size_t next_runs(struct region_run runs[OUTCOME_RUNS], const struct bitma
 int repair_record_cleared(struct journal_writer *journal, const struct bitmap *cleared)
 {
 	struct region_run runs[OUTCOME_RUNS];
-	struct journal_outcome outcome = { .cleared = runs };
+	struct journal_outcome outcome = { .runs = runs };
 	uint64_t from = 0;
 	int r;
 

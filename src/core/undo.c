@@ -135,7 +135,7 @@ static int examine_size(const struct examination *examination, uint64_t nr_bytes
 {
 	const struct undo_journal *undo = examination->undo;
 
-	if (!undo->committed || !undo->has_log)
+	if (!undo->committed || !undo->has_log || undo->open)
 		return refused(examination, "the journal holds no bytes of a log, so there is nothing to "
 			       "put back");
 	if (nr_bytes == undo->log_state.area_bytes)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What a journal holds, read whole: only what a repair can have written passes. */
+/* What a journal holds, read whole: only what a repair or a resync can have written
+ * passes. */
 
 #include "core/undo.h"
 
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/identity.h"
 #include "core/mirror_log.h"
 
 struct reading {
@@ -18,12 +20,14 @@ struct reading {
 	uint64_t offset;		/* of the current record */
 	size_t room_blocks, room_regions;
 	uint64_t room_bits;		/* of undo->planned */
-	bool pair_open;		/* the last block's new bytes are still to come */
+	uint64_t length;		/* of an open journal's mirror */
+	bool bad;			/* a whole record that nobody can have written */
+	bool pair_open;			/* the last block's new bytes are still to come */
 };
 
 static int not_a_repair(const struct reading *reading, const char *what)
 {
-	return error_operation(reading->err, EBADMSG, "%s: not a repair's journal: %s (byte %" PRIu64
+	return error_operation(reading->err, EBADMSG, "%s: not what a repair or a resync writes: %s (byte %" PRIu64
 			       "); nothing can be undone by it", reading->name, what,
 			       reading->offset);
 }
@@ -93,6 +97,16 @@ static int read_cleared_bits(struct reading *reading, uint64_t byte, unsigned in
 	return 0;
 }
 
+/* The log of an open journal is there from its first sector on, without a gap. */
+static int read_open_block(struct reading *reading, const struct journal_bytes *bytes)
+{
+	const struct undo_journal *undo = reading->undo;
+	const struct undo_block *last = undo->nr_blocks ? &undo->blocks[undo->nr_blocks - 1] : NULL;
+
+	return bytes->start_sector == (last ? last->sector + last->sectors : 0) ? 0 :
+	       not_a_repair(reading, "a gap in the log as it was");
+}
+
 static int read_old_block(struct reading *reading, const struct journal_bytes *bytes)
 {
 	struct undo_journal *undo = reading->undo;
@@ -104,6 +118,8 @@ static int read_old_block(struct reading *reading, const struct journal_bytes *b
 		return not_a_repair(reading, "old bytes of the log without the new ones");
 	if (last && bytes->start_sector < last->sector + last->sectors)
 		return not_a_repair(reading, "sectors of the log twice, or out of order");
+	if (undo->open && read_open_block(reading, bytes))
+		return -EBADMSG;
 	if (!make_room((void **)&undo->blocks, sizeof(*undo->blocks), undo->nr_blocks,
 		       &reading->room_blocks))
 		return no_memory(reading);
@@ -116,7 +132,7 @@ static int read_old_block(struct reading *reading, const struct journal_bytes *b
 	block->sectors = bytes->sectors;
 	undo->nr_blocks++;
 	undo->has_log = true;
-	reading->pair_open = true;
+	reading->pair_open = !undo->open;
 	return 0;
 }
 
@@ -145,8 +161,37 @@ static int read_new_block(struct reading *reading, const struct journal_bytes *b
 	return r;
 }
 
+/* In front of the commit the ends of a leg, behind it what was overwritten. */
+static int read_leg(struct reading *reading, const struct journal_bytes *bytes)
+{
+	struct undo_journal *undo = reading->undo;
+	struct identity identity;
+	struct error why = { .kind = ERROR_NONE };
+	int r;
+
+	if (!undo->ends.nr_legs) {
+		r = identity_from_json(&identity, undo->identity, &why);
+		if (r)
+			return not_a_repair(reading, why.text);
+		leg_ends_init(&undo->ends, identity.nr_legs, identity.length);
+		reading->length = identity.length;
+	}
+	if (bytes->place >= undo->ends.nr_legs || bytes->sectors > reading->length ||
+	    bytes->start_sector > reading->length - bytes->sectors)
+		return not_a_repair(reading, "sectors of a leg that the mirror does not have");
+	if (undo->committed) {
+		undo->overwritten[bytes->place] += bytes->sectors;
+		return 0;
+	}
+	r = leg_ends_take(&undo->ends, bytes);
+	return r > 0 ? not_a_repair(reading, "other sectors of a leg than its ends") :
+	       r ? no_memory(reading) : 0;
+}
+
 static int read_bytes(struct reading *reading, const struct journal_bytes *bytes)
 {
+	if (bytes->place != JOURNAL_LOG && reading->undo->open)
+		return read_leg(reading, bytes);
 	if (bytes->place != JOURNAL_LOG) {
 		reading->undo->saved_sectors += bytes->kind == JOURNAL_OLD ? bytes->sectors : 0;
 		return 0;
@@ -168,13 +213,34 @@ static int read_region(struct reading *reading, const struct journal_region *reg
 	return 0;
 }
 
+static bool has_whole_area(const struct undo_journal *undo)
+{
+	const struct undo_block *last = &undo->blocks[undo->nr_blocks - 1];
+
+	return (last->sector + last->sectors) * SECTOR_BYTES == undo->log_state.area_bytes;
+}
+
 static int read_commit(struct reading *reading)
 {
 	struct undo_journal *undo = reading->undo;
 
 	if (reading->pair_open)
 		return not_a_repair(reading, "old bytes of the log without the new ones");
+	if (undo->open && (!undo->nr_blocks || !has_whole_area(undo)))
+		return not_a_repair(reading, "a part of the log as it was is missing");
 	undo->committed = true;
+	return 0;
+}
+
+/* What a resync says of its end: of several records the union counts. */
+static int read_runs(struct reading *reading, struct bitmap *bits, bool *any,
+		     const struct journal_outcome *outcome)
+{
+	if (!*any && bitmap_alloc(bits, reading->undo->log_state.nr_regions))
+		return no_memory(reading);
+	*any = true;
+	for (size_t i = 0; i < outcome->nr_runs; i++)
+		bitmap_set_run(bits, outcome->runs[i].first, outcome->runs[i].last);
 	return 0;
 }
 
@@ -183,11 +249,13 @@ static int read_outcome(struct reading *reading, const struct journal_outcome *o
 {
 	struct undo_journal *undo = reading->undo;
 
+	if (undo->open)
+		return read_runs(reading, &undo->cleared, &undo->has_outcome, outcome);
 	if (!undo->has_outcome && bitmap_alloc(&undo->cleared, undo->planned.nr_bits))
 		return no_memory(reading);
 	undo->has_outcome = true;
 	for (size_t i = 0; i < outcome->nr_runs; i++) {
-		const struct region_run *run = &outcome->cleared[i];
+		const struct region_run *run = &outcome->runs[i];
 
 		if (run->last >= undo->planned.nr_bits ||
 		    bitmap_next_clear(&undo->planned, run->first) <= run->last)
@@ -209,6 +277,7 @@ static int read_record(struct reading *reading, const struct journal_record *rec
 		return undo->identity ? 0 : no_memory(reading);
 	case JOURNAL_LOG_STATE:
 		undo->log_state = record->log_state;
+		undo->open = journal_is_open(&record->log_state);
 		return 0;
 	case JOURNAL_BYTES:
 		return read_bytes(reading, &record->bytes);
@@ -216,6 +285,8 @@ static int read_record(struct reading *reading, const struct journal_record *rec
 		return read_region(reading, &record->region);
 	case JOURNAL_COMMIT:
 		return read_commit(reading);
+	case JOURNAL_SET:
+		return read_runs(reading, &undo->set, &undo->has_set, &record->outcome);
 	default:
 		return read_outcome(reading, &record->outcome);
 	}
@@ -226,7 +297,9 @@ static int read_end(struct reading *reading, const struct journal_reader *reader
 {
 	struct undo_journal *undo = reading->undo;
 
-	if (r == -ENODATA && reader->committed) {
+	/* Of what was written last and not synced a power cut may leave anything. */
+	undo->torn = r == -EBADMSG && undo->open && reader->committed && !reading->bad;
+	if (undo->torn || (r == -ENODATA && reader->committed)) {
 		*cut_at = reader->offset;
 		r = 0;
 	}
@@ -258,6 +331,9 @@ int undo_journal_read(struct undo_journal *undo, const struct journal_source *so
 	journal_reader_init(&reader, *source);
 	while ((r = journal_next(&reader, &record, &cut)) == 1) {
 		r = read_record(&reading, &record);
+		if (!r && undo->open && journal_marks_note(&undo->marks, &reader))
+			r = no_memory(&reading);
+		reading.bad = r;
 		if (r)
 			break;
 	}
@@ -278,5 +354,8 @@ void undo_journal_free(struct undo_journal *undo)
 	free(undo->identity);
 	bitmap_free(&undo->cleared);
 	bitmap_free(&undo->planned);
+	bitmap_free(&undo->set);
+	leg_ends_free(&undo->ends);
+	journal_marks_free(&undo->marks);
 	memset(undo, 0, sizeof(*undo));
 }

@@ -83,6 +83,8 @@ static int put_again(struct journal_writer *writer, const struct journal_record 
 		return journal_put_commit(writer);
 	case JOURNAL_OUTCOME:
 		return journal_put_outcome(writer, &record->outcome);
+	case JOURNAL_SET:
+		return journal_put_set(writer, &record->outcome);
 	}
 	abort();
 }

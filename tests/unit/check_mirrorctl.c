@@ -56,6 +56,7 @@ static Suite *(*const suites[])(void) = {
 	resync_dry_run_suite,
 	resync_plan_suite,
 	resync_power_suite,
+	resync_record_suite,
 	salvage_suite,
 	listed_mirror_suite,
 	log_batch_suite,

@@ -53,6 +53,7 @@ Suite *resync_suite(void);
 Suite *resync_dry_run_suite(void);
 Suite *resync_plan_suite(void);
 Suite *resync_power_suite(void);
+Suite *resync_record_suite(void);
 Suite *salvage_suite(void);
 Suite *listed_mirror_suite(void);
 Suite *log_batch_suite(void);

@@ -129,7 +129,7 @@ static const struct region_run everything = { 0, LENGTH - 1 };
 START_TEST(lists_each_leg)
 {
 	struct journal_region region = { .region = 3, .nr_legs = 2 };
-	struct journal_log_state state = { .area_bytes = 4096, .nr_regions = 32 };
+	struct journal_log_state state = { .area_bytes = 4096, .nr_regions = 32, .after = { 1 } };
 
 	ck_assert_int_eq(journal_put_log_state(&writer, &state), 0);
 	put(JOURNAL_LOG, JOURNAL_OLD, 0, 2, 1);
@@ -383,6 +383,54 @@ START_TEST(ends_when_told)
 }
 END_TEST
 
+/* --- of a resync --------------------------------------------------------- */
+
+/* What a resync overwrote: the first version of a sector counts, the ends of legs in front
+ * of the commit are no part of it, and a torn end takes nothing away. */
+START_TEST(overwritten_data)
+{
+	struct journal_log_state state = { .area_bytes = 4096, .nr_regions = 32 };
+	static unsigned char area[4096];
+	struct journal_bytes log = { JOURNAL_LOG, JOURNAL_OLD, 0, 8, area };
+	size_t whole;
+
+	ck_assert_int_eq(journal_put_log_state(&writer, &state), 0);
+	ck_assert_int_eq(journal_put_bytes(&writer, &log), 0);
+	put(1, JOURNAL_OLD, 0, 128, 200);
+	ck_assert_int_eq(journal_put_commit(&writer), 0);
+	put(1, JOURNAL_OLD, 60, 4, 10);
+	put(0, JOURNAL_OLD, 61, 1, 50);
+	put(1, JOURNAL_OLD, 20, 2, 90);
+	put(1, JOURNAL_OLD, 62, 4, 70);
+	whole = file_bytes;
+	if (_i == 1)
+		memset(file + file_bytes, 0, 600);
+	if (_i == 1)
+		file_bytes += 600;
+	if (_i == 2)
+		put(1, JOURNAL_OLD, 0, 1, 90);
+	if (_i == 2)
+		file_bytes -= 1;
+	ck_assert_int_eq(begin(100), 0);
+	ck_assert_int_eq(take(1, &everything, 1), 0);
+	ck_assert(extract.open);
+	ck_assert_int_eq(extract.complete, _i != 1);
+	ck_assert_int_eq(extract.torn, _i == 1);
+	ck_assert_uint_le(whole, file_bytes);
+	ck_assert_uint_eq(extract.legs[1].sectors, 8);
+	ck_assert_uint_eq(extract.written.sectors, 8);
+	ck_assert_uint_eq(extract.written.nr, 2);
+	is_extent(&extract.written, 0, 20, 2);
+	is_extent(&extract.written, 1, 60, 6);
+	ck_assert_uint_eq(image[60], 10);
+	ck_assert_uint_eq(image[62], 12);
+	ck_assert_uint_eq(image[63], 13);
+	ck_assert_uint_eq(image[64], 72);
+	ck_assert_uint_eq(image[20], 90);
+	ck_assert_uint_eq(image[0], 0);
+}
+END_TEST
+
 /* --- words --------------------------------------------------------------- */
 
 static const struct {
@@ -438,6 +486,7 @@ Suite *extract_suite(void)
 	tcase_add_loop_test(tcase, impossible_places, 0, NR(impossible));
 	tcase_add_loop_test(tcase, wrong_identities, 0, NR(identities));
 	tcase_add_test(tcase, ends_when_told);
+	tcase_add_loop_test(tcase, overwritten_data, 0, 3);
 	tcase_add_loop_test(tcase, sectors_in_words, 0, NR(ranges_in_words));
 	suite_add_tcase(suite, tcase);
 	return suite;

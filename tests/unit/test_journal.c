@@ -146,7 +146,7 @@ static int put_sample(unsigned int nr)
 	struct journal_bytes new = sample_bytes(JOURNAL_LOG, JOURNAL_NEW);
 	struct journal_bytes leg = sample_bytes(8, JOURNAL_OLD);
 	struct journal_region region = sample_region();
-	struct journal_outcome outcome = { .cleared = runs, .nr_runs = 3 };
+	struct journal_outcome outcome = { .runs = runs, .nr_runs = 3 };
 	struct journal_outcome nothing = { .nr_runs = 0 };
 
 	switch (nr) {
@@ -205,7 +205,7 @@ static void check_sample(unsigned int nr)
 	case 5: ck_assert(!memcmp(&record.region, &region, sizeof(region))); break;
 	case 7:
 		ck_assert_uint_eq(record.outcome.nr_runs, 3);
-		ck_assert(!memcmp(record.outcome.cleared, runs, sizeof(runs)));
+		ck_assert(!memcmp(record.outcome.runs, runs, sizeof(runs)));
 		break;
 	case 8: ck_assert_uint_eq(record.outcome.nr_runs, 0); break;
 	}
@@ -640,7 +640,7 @@ START_TEST(hostile_heads)
 	forge(&forger, 0, NULL, 0);
 	refused("unknown type");
 	forger = begin();
-	forge(&forger, 7, NULL, 0);
+	forge(&forger, 8, NULL, 0);
 	refused("unknown type");
 	forger = begin();
 	forger.sequence = 7;
@@ -706,6 +706,43 @@ START_TEST(hostile_order)
 	forger = begin();
 	forge_bytes(&forger, JOURNAL_LOG, 0, 0, 1, contents, 512);
 	refused("not described");
+}
+END_TEST
+
+/* Only an open journal has anything but outcomes behind its commit. */
+START_TEST(hostile_open)
+{
+	unsigned char payload[80] = { 0 };
+	struct forger forger = begin();
+	uint64_t run[2] = { htole64(3), htole64(4) };
+
+	memset(payload + 16, 7, 32);
+	payload[1] = AREA >> 8;
+	payload[8] = 32;
+	for (unsigned int i = 0; i < 6; i++) {
+		forger = begin();
+		forge(&forger, JOURNAL_LOG_STATE, payload, sizeof(payload));
+		if (i < 2)
+			forge_bytes(&forger, i ? 0 : JOURNAL_LOG, JOURNAL_NEW, 0, 1, contents, 512);
+		if (i == 2)
+			forge(&forger, JOURNAL_SET, NULL, 0);
+		forge(&forger, JOURNAL_COMMIT, NULL, 0);
+		if (i == 3)
+			forge_bytes(&forger, JOURNAL_LOG, JOURNAL_OLD, 0, 1, contents, 512);
+		if (i == 4)
+			forge_bytes(&forger, 9, JOURNAL_OLD, 0, 1, contents, 512);
+		run[1] = htole64(32);
+		if (i == 5)
+			forge(&forger, JOURNAL_SET, run, sizeof(run));
+		refused(i < 2 ? "does not know any" : i == 2 ? "outcome without a commit" :
+			i == 3 ? "behind the commit" : i == 4 ? "place" : "behind the last");
+	}
+	forger = begin();
+	payload[48] = 1;
+	forge(&forger, JOURNAL_LOG_STATE, payload, sizeof(payload));
+	forge(&forger, JOURNAL_COMMIT, NULL, 0);
+	forge(&forger, JOURNAL_SET, NULL, 0);
+	refused("cannot have any");
 }
 END_TEST
 
@@ -1015,7 +1052,7 @@ START_TEST(writer_bounds)
 	struct journal_bytes bytes = sample_bytes(0, JOURNAL_OLD);
 	struct journal_region region = sample_region();
 	struct region_run bad[] = { { 4, 7 }, { 7, 8 } };
-	struct journal_outcome outcome = { .cleared = bad, .nr_runs = 2 };
+	struct journal_outcome outcome = { .runs = bad, .nr_runs = 2 };
 
 	make_sample();
 	fresh(0);
@@ -1086,7 +1123,7 @@ START_TEST(splits_outcome)
 {
 	size_t nr_runs = 2 * 65536 + 1, done = 0;
 	struct region_run *many = malloc(nr_runs * sizeof(*many));
-	struct journal_outcome outcome = { .cleared = many, .nr_runs = nr_runs };
+	struct journal_outcome outcome = { .runs = many, .nr_runs = nr_runs };
 
 	for (size_t i = 0; i < nr_runs; i++)
 		many[i] = (struct region_run){ .first = 3 * i, .last = 3 * i + i % 2 };
@@ -1096,7 +1133,7 @@ START_TEST(splits_outcome)
 	ck_assert_int_eq(next(), 1);
 	ck_assert_int_eq(next(), 1);
 	while (next() == 1) {
-		ck_assert(!memcmp(record.outcome.cleared, many + done,
+		ck_assert(!memcmp(record.outcome.runs, many + done,
 				  record.outcome.nr_runs * sizeof(*many)));
 		done += record.outcome.nr_runs;
 	}
@@ -1136,7 +1173,7 @@ START_TEST(carries_on)
 	read_all(&nr);
 	{
 		struct region_run beyond = { NR_REGIONS - 1, NR_REGIONS };
-		struct journal_outcome outcome = { .cleared = &beyond, .nr_runs = 1 };
+		struct journal_outcome outcome = { .runs = &beyond, .nr_runs = 1 };
 
 		journal_writer_continue(&writer, sink_of(&file), &reader);
 		ck_assert_int_eq(journal_put_outcome(&writer, &outcome), -EINVAL);
@@ -1163,6 +1200,7 @@ Suite *journal_suite(void)
 	tcase_add_test(tests, hostile_heads);
 	tcase_add_test(tests, hostile_lengths);
 	tcase_add_test(tests, hostile_order);
+	tcase_add_test(tests, hostile_open);
 	tcase_add_test(tests, hostile_identity);
 	tcase_add_test(tests, hostile_log_state);
 	tcase_add_test(tests, hostile_bytes);

@@ -185,7 +185,7 @@ END_TEST
 START_TEST(round_trip)
 {
 	struct region_run runs[] = { { 3, 3 } };
-	struct journal_outcome outcome = { .cleared = runs, .nr_runs = 1 };
+	struct journal_outcome outcome = { .runs = runs, .nr_runs = 1 };
 	const char *path = scratch_path("saved");
 
 	make(path);
@@ -609,7 +609,7 @@ static off_t size_of(const char *path)
 static void put_run(uint64_t first)
 {
 	struct region_run run = { first, first };
-	struct journal_outcome outcome = { .cleared = &run, .nr_runs = 1 };
+	struct journal_outcome outcome = { .runs = &run, .nr_runs = 1 };
 
 	ck_assert_int_eq(journal_put_outcome(&file.writer, &outcome), 0);
 	ck_assert_int_eq(journal_file_sync(&file, &err), 0);

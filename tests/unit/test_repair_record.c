@@ -284,8 +284,8 @@ START_TEST(outcomes)
 	journal_reader_init(&reader, memory_file_source(&world.journal));
 	while ((r = journal_next(&reader, &record, &world.err)) == 1)
 		for (size_t i = 0; record.type == JOURNAL_OUTCOME && i < record.outcome.nr_runs; i++)
-			bitmap_set_run(&found, record.outcome.cleared[i].first,
-				       record.outcome.cleared[i].last);
+			bitmap_set_run(&found, record.outcome.runs[i].first,
+				       record.outcome.runs[i].last);
 	ck_assert_int_eq(r, 0);
 	ck_assert(!memcmp(found.words, cleared.words, bitmap_bytes(9000)));
 	journal_reader_free(&reader);

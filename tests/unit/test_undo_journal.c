@@ -125,7 +125,8 @@ static struct {
 
 static void forge(uint64_t area_bytes, uint64_t nr_regions)
 {
-	struct journal_log_state state = { .area_bytes = area_bytes, .nr_regions = nr_regions };
+	struct journal_log_state state = { .area_bytes = area_bytes, .nr_regions = nr_regions,
+					   .after = { 1 } };
 
 	memory_file_free(&forged.memory);
 	undo_journal_free(&forged.undo);
@@ -165,7 +166,7 @@ static void forge_region(uint64_t number)
 static void forge_outcome(uint64_t first, uint64_t last)
 {
 	struct region_run run = { first, last };
-	struct journal_outcome outcome = { .cleared = &run, .nr_runs = 1 };
+	struct journal_outcome outcome = { .runs = &run, .nr_runs = 1 };
 
 	ck_assert_int_eq(journal_put_outcome(&forged.writer, &outcome), 0);
 }
@@ -186,7 +187,7 @@ static void expect_refused(const char *because)
 {
 	ck_assert_int_eq(read_forged(!forged.writer.committed), -EBADMSG);
 	ck_assert_msg(strstr(forged.err.text, because) != NULL, "%s", forged.err.text);
-	ck_assert_ptr_nonnull(strstr(forged.err.text, "not a repair's journal"));
+	ck_assert_ptr_nonnull(strstr(forged.err.text, "not what a repair or a resync writes"));
 	ck_assert_ptr_null(forged.undo.identity);
 }
 
