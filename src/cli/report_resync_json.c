@@ -95,6 +95,7 @@ static void put_counts(struct json_stream *json, const struct resync_job *job,
 		       const struct resync_result *result)
 {
 	json_uint(json, "copied", result->regions_copied);
+	json_uint(json, "rewritten", result->regions_rewritten);
 	json_uint(json, "equal", result->regions_equal);
 	json_uint(json, "verified", result->regions_verified);
 	json_uint(json, "lied", result->regions_lied);
@@ -117,6 +118,7 @@ static void put_result(struct json_stream *json, const struct resync_job *job,
 	put_leg_bytes(json, "read_bytes", result->read_bytes, nr_legs);
 	put_leg_bytes(json, "equal_bytes", result->equal_bytes, nr_legs);
 	put_leg_bytes(json, "written_bytes", result->written_bytes, nr_legs);
+	put_leg_bytes(json, "rewritten_bytes", result->rewritten_bytes, nr_legs);
 	json_uint(json, "hole_bytes", result->hole_bytes);
 	json_uint(json, "cleared_bits", result->bits_cleared);
 	json_uint(json, "set_bits", result->regions_copied + result->regions_equal);

@@ -150,6 +150,7 @@ static void print_counts(const struct resync_job *job, const struct resync_resul
 	bool done = job->state == RESYNC_DONE;
 	const struct { uint64_t count; const char *did, *would; } rows[] = {
 		{ result->regions_copied, "copied, and now clean", "to be copied, and clean then" },
+		{ result->regions_rewritten, "among them: equal before, and written anew", "among them: equal, and to be written anew" },
 		{ result->regions_equal, "were equal already, and are now clean", "are equal already, and will be clean" },
 		{ result->regions_verified, "clean and equal", "clean and equal" },
 		{ result->regions_lied, "among them: called clean, and differing", "among them: called clean, and differing" },

@@ -451,13 +451,18 @@ static int salvage(struct resync_job *job, struct run *run, const struct resync_
 static void add_first_pass(struct resync_result *result, const struct resync_result *first)
 {
 	result->regions_copied += first->regions_copied;
+	result->regions_rewritten += first->regions_rewritten;
 	result->regions_equal += first->regions_equal;
 	result->regions_lied += first->regions_lied;
 	result->log_writes += first->log_writes;
+	result->bits_cleared += first->bits_cleared;
+	result->hole_bytes += first->hole_bytes;
 	result->header_made_good = result->header_made_good || first->header_made_good;
 	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++) {
 		result->read_bytes[leg] += first->read_bytes[leg];
 		result->written_bytes[leg] += first->written_bytes[leg];
+		result->rewritten_bytes[leg] += first->rewritten_bytes[leg];
+		result->equal_bytes[leg] += first->equal_bytes[leg];
 		if (!result->leg_error[leg])
 			result->leg_error[leg] = first->leg_error[leg];
 	}

@@ -36,7 +36,9 @@ struct resync_options {
 				 * and log need not be writable. keep() is not called, nothing
 				 * is read back. Says in addition what the sectors hold */
 	bool verify;		/* compare clean regions too, and copy those that differ */
-	bool copy_all;		/* write what is equal as well */
+	bool copy_all;		/* write what is equal as well, of every region that is
+				 * looked at: with verify of the clean ones too, if they
+				 * can be read everywhere */
 	bool readback;		/* read what was written before it is believed */
 	uint64_t rate_bytes;	/* per second and leg; 0 = no limit */
 	uint64_t batch_regions;	/* at most so many regions between two writes of the log … */
@@ -88,10 +90,13 @@ struct resync_result {
 	enum resync_end end;
 	bool hung;			/* a device still holds requests: free nothing */
 	void *abandoned;		/* … whose memory this is */
-	uint64_t regions_work;		/* not clean and not skipped, or found to differ */
-	uint64_t regions_copied;	/* made equal and clean */
+	uint64_t regions_work;		/* not clean and not skipped, or found to differ, or
+					 * (copy_all) clean and written anew */
+	uint64_t regions_copied;	/* written to, now equal and clean; among them … */
+	uint64_t regions_rewritten;	/* … those that were equal before (copy_all) */
 	uint64_t regions_equal;		/* not clean, found equal, now clean */
-	uint64_t regions_verified;	/* clean, compared (verify), equal */
+	uint64_t regions_verified;	/* clean, compared (verify), equal; with copy_all they
+					 * are copied as well */
 	uint64_t regions_lied;		/* clean, and differing (verify) */
 	uint64_t regions_unverified;	/* clean, and not to be read everywhere (verify): left
 					 * as they are */
@@ -99,6 +104,7 @@ struct resync_result {
 	uint64_t regions_failed;	/* still not clean: something could not be read or
 					 * written */
 	uint64_t read_bytes[MIRROR_LEGS_MAX], written_bytes[MIRROR_LEGS_MAX];
+	uint64_t rewritten_bytes[MIRROR_LEGS_MAX];	/* of what was written: was equal before */
 	uint64_t equal_bytes[MIRROR_LEGS_MAX];	/* compared with the source, and not written */
 	uint64_t hole_bytes;		/* holes in every leg: equal, and not read */
 	struct piece_list written;	/* runs of sectors, whole blocks of the leg; kind: the leg.

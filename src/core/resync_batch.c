@@ -20,12 +20,13 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 }
 
 /* Whatever is given to the engine has room there: what is in chunks, what is done (a
- * batch, and what ends before it is written), and lies with their bits just cleared. */
+ * batch, and what ends before it is written), and openings with their bits just
+ * cleared. */
 static int regions_create(struct resync *rs)
 {
 	uint64_t nr_regions = rs->input->geometry.nr_regions;
 	uint64_t capacity = rs->max_done + 2 * rs->in_flight_max +
-			    2 * (rs->max_lies + rs->in_flight_max);
+			    2 * (rs->max_openings + rs->in_flight_max);
 	struct region_engine_params params = { .clean_bits = &rs->log.bits };
 
 	params.capacity = (uint32_t)min_u64(capacity, nr_regions);
@@ -41,11 +42,11 @@ int resync_batch_create(struct resync *rs)
 	rs->in_flight_max = min_u64(rs->nr_chunks * (per_chunk ? per_chunk : 1), nr_regions);
 	rs->max_done = rs->options->batch_regions ? rs->options->batch_regions : BATCH_REGIONS;
 	rs->max_done = min_u64(min_u64(rs->max_done, nr_regions), BATCH_REGIONS * 16);
-	rs->max_lies = (size_t)min_u64(RESYNC_LIES_MAX, nr_regions);
+	rs->max_openings = (size_t)min_u64(RESYNC_OPENINGS_MAX, nr_regions);
 	rs->done = calloc(rs->max_done + rs->in_flight_max, sizeof(*rs->done));
-	rs->lies = calloc(rs->max_lies + rs->in_flight_max, sizeof(*rs->lies));
-	rs->again = calloc(2 * (rs->max_lies + rs->in_flight_max), sizeof(*rs->again));
-	if (!rs->done || !rs->lies || !rs->again)
+	rs->openings = calloc(rs->max_openings + rs->in_flight_max, sizeof(*rs->openings));
+	rs->again = calloc(2 * (rs->max_openings + rs->in_flight_max), sizeof(*rs->again));
+	if (!rs->done || !rs->openings || !rs->again)
 		return -ENOMEM;
 	return regions_create(rs);
 }
@@ -54,7 +55,7 @@ void resync_batch_destroy(struct resync *rs)
 {
 	region_engine_destroy(rs->regions);
 	free(rs->done);
-	free(rs->lies);
+	free(rs->openings);
 	free(rs->again);
 }
 
@@ -92,16 +93,21 @@ static void batch_touch(struct resync *rs)
 
 static void clean_region_done(struct resync *rs, uint64_t region, unsigned int outcome)
 {
-	if (outcome & OUTCOME_WRITTEN) {	/* it differs, whatever else there is */
-		batch_touch(rs);
-		rs->lies[rs->nr_lies++] = region;
+	bool differs = outcome & OUTCOME_WRITTEN;	/* whatever else there is */
+
+	if (differs) {
 		rs->result->regions_lied++;
 	} else if (outcome & OUTCOME_DROPPED) {
 		return;
 	} else if (outcome & OUTCOME_FAILED) {
+		/* Nor is it opened for copy_all: it could not be closed again. */
 		rs->result->regions_unverified++;
 	} else {
 		rs->result->regions_verified++;
+	}
+	if (resync_is_opened(rs, outcome)) {
+		batch_touch(rs);
+		rs->openings[rs->nr_openings++] = (struct resync_opening){ region, differs };
 	}
 }
 
@@ -119,6 +125,7 @@ void resync_region_done(struct resync *rs, uint64_t region, bool verify, unsigne
 		batch_touch(rs);
 		rs->done[rs->nr_done++] = region;
 		rs->done_written += outcome & OUTCOME_WRITTEN ? 1 : 0;
+		rs->done_rewritten += outcome & OUTCOME_WRITTEN && !(outcome & OUTCOME_DIFFERED);
 	} else if (!(outcome & OUTCOME_DROPPED)) {
 		rs->result->regions_failed++;
 	}
@@ -134,7 +141,7 @@ bool resync_batch_is_due(struct resync *rs)
 	if (resync_batch_is_empty(rs))
 		return false;
 	/* What was done before a leg failed can still be proven, if it is soon. */
-	if (rs->nr_done >= rs->max_done || rs->nr_lies >= rs->max_lies ||
+	if (rs->nr_done >= rs->max_done || rs->nr_openings >= rs->max_openings ||
 	    (rs->legs_failed && rs->nr_done))
 		return true;
 	now = rs->hooks->now_ns(rs->hooks->context);
@@ -179,12 +186,24 @@ static int flush_legs(struct resync *rs, bool *good)
 	return r;
 }
 
-/* The legs differ there although the bit says that they do not: what the kernel does
- * after a write that a leg refused. The bit is 0, and the region waits for recovery. */
-static void expose_lies(struct resync *rs)
+/* Nothing more will be written: what is equal may stay clean. */
+static void spare_openings(struct resync *rs)
 {
-	for (size_t i = 0; i < rs->nr_lies; i++) {
-		uint64_t region = rs->lies[i];
+	size_t nr = 0;
+
+	for (size_t i = 0; i < rs->nr_openings; i++)
+		if (rs->openings[i].lies)
+			rs->openings[nr++] = rs->openings[i];
+	rs->nr_openings = nr;
+}
+
+/* The legs differ there although the bit says that they do not, or will, while they are
+ * written to: what the kernel does after a write that a leg refused. The bit is 0, and the
+ * region waits for recovery. */
+static void open_regions(struct resync *rs)
+{
+	for (size_t i = 0; i < rs->nr_openings; i++) {
+		uint64_t region = rs->openings[i].region;
 
 		if (region_engine_write_start(rs->regions, region) < 0)
 			continue;
@@ -203,23 +222,25 @@ static int compare_regions(const void *a, const void *b)
 }
 
 /* Their bits are 0 on stable storage now: they are copied next. */
-static void requeue_lies(struct resync *rs)
+static void requeue_openings(struct resync *rs)
 {
 	const struct region_geometry *geometry = &rs->input->geometry;
 
 	if (rs->next_again == rs->nr_again)
 		rs->next_again = rs->nr_again = 0;
-	for (size_t i = 0; i < rs->nr_lies; i++) {
-		rs->progress.total_sectors += region_sectors(geometry, rs->lies[i]);
+	for (size_t i = 0; i < rs->nr_openings; i++) {
+		uint64_t region = rs->openings[i].region;
+
+		rs->progress.total_sectors += region_sectors(geometry, region);
 		rs->result->regions_work++;
 		if (rs->next_again) {	/* what was copied makes room */
 			rs->next_again--;
-			rs->again[rs->next_again] = rs->lies[i];
+			rs->again[rs->next_again] = region;
 		} else {
-			rs->again[rs->nr_again++] = rs->lies[i];
+			rs->again[rs->nr_again++] = region;
 		}
 	}
-	rs->nr_lies = 0;
+	rs->nr_openings = 0;
 	qsort(rs->again + rs->next_again, rs->nr_again - rs->next_again, sizeof(*rs->again),
 	      compare_regions);
 }
@@ -228,12 +249,13 @@ static void count_done(struct resync *rs, bool proven)
 {
 	if (proven) {
 		rs->result->regions_copied += rs->done_written;
+		rs->result->regions_rewritten += rs->done_rewritten;
 		rs->result->regions_equal += rs->nr_done - rs->done_written;
 		rs->progress.regions_clean += rs->nr_done;
 	} else {
 		rs->result->regions_failed += rs->nr_done;
 	}
-	rs->nr_done = rs->done_written = 0;
+	rs->nr_done = rs->done_written = rs->done_rewritten = 0;
 }
 
 /* Bits are set in memory; on the log they are only once the legs are flushed. */
@@ -254,11 +276,15 @@ int resync_batch(struct resync *rs)
 	bool proven = false;
 	int r = 0, steps;
 
-	if (!rs->log.begun)	/* only lies have brought us here */
+	if (rs->ending || rs->legs_failed)
+		spare_openings(rs);
+	if (resync_batch_is_empty(rs))
+		return 0;
+	if (!rs->log.begun)	/* only openings have brought us here */
 		r = resync_begin_writing(rs);
 	if (r || resync_must_not_write(rs))
 		return r;
-	expose_lies(rs);
+	open_regions(rs);
 	region_engine_update(rs->regions);
 	steps = region_engine_flush_begin(rs->regions);
 	if (steps & REGION_FLUSH_LEGS)
@@ -269,6 +295,6 @@ int resync_batch(struct resync *rs)
 		return r;
 	region_engine_log_written(rs->regions, true);
 	count_done(rs, proven);
-	requeue_lies(rs);
+	requeue_openings(rs);
 	return 0;
 }

@@ -159,11 +159,6 @@ static int record_bad(struct resync_chunk *chunk, unsigned int leg)
 
 /* --- what differs -------------------------------------------------------- */
 
-static bool wants_all(const struct resync_chunk *chunk)
-{
-	return chunk->rs->options->copy_all && !chunk->verify;
-}
-
 static void compare_unit(struct resync_chunk *chunk, unsigned int leg, uint64_t unit)
 {
 	uint64_t at = unit_bytes(chunk, unit);
@@ -179,7 +174,7 @@ static void compare_unit(struct resync_chunk *chunk, unsigned int leg, uint64_t 
 		bitmap_set(&chunk->differ[leg], unit);
 	} else {
 		bitmap_set(&chunk->same[leg], unit);
-		if (wants_all(chunk))
+		if (resync_wants_all(chunk))
 			bitmap_set(&chunk->differ[leg], unit);
 	}
 }
@@ -188,7 +183,7 @@ static void compare_leg(struct resync_chunk *chunk, unsigned int leg)
 {
 	uint64_t bytes = (uint64_t)chunk->sectors * SECTOR_BYTES;
 
-	if (!wants_all(chunk) && !chunk->result[leg] && !chunk->result[chunk->source] &&
+	if (!resync_wants_all(chunk) && !chunk->result[leg] && !chunk->result[chunk->source] &&
 	    !memcmp(chunk->data[chunk->source], chunk->data[leg], bytes)) {
 		bitmap_set_run(&chunk->same[leg], 0, chunk->units - 1);
 		return;

@@ -75,9 +75,16 @@ static unsigned int outcome_of_units(const struct resync_chunk *chunk, uint64_t 
 
 	if (bitmap_next_set(&chunk->failed, first) <= last)
 		outcome |= OUTCOME_FAILED;
-	for (unsigned int leg = 0; leg < chunk->rs->nr_legs; leg++)
-		if (bitmap_next_set(&chunk->differ[leg], first) <= last)
-			outcome |= OUTCOME_WRITTEN;
+	for (unsigned int leg = 0; leg < chunk->rs->nr_legs; leg++) {
+		uint64_t written = bitmap_count_run(&chunk->differ[leg], first, last);
+
+		if (!written)
+			continue;
+		outcome |= OUTCOME_WRITTEN;
+		if (!resync_wants_all(chunk) ||
+		    written > bitmap_count_run(&chunk->same[leg], first, last))
+			outcome |= OUTCOME_DIFFERED;
+	}
 	return outcome;
 }
 
@@ -85,7 +92,7 @@ static unsigned int outcome_of_units(const struct resync_chunk *chunk, uint64_t 
 static void tally_units(const struct resync_chunk *chunk, uint64_t first, uint64_t last,
 			struct resync_tally *tally)
 {
-	if (chunk->dropped || (chunk->rs->options->copy_all && !chunk->verify))
+	if (chunk->dropped || resync_wants_all(chunk))
 		return;
 	if (chunk->hole)
 		tally->hole_bytes += resync_units_bytes(chunk, NULL, first, last);
@@ -98,7 +105,7 @@ static void tally_units(const struct resync_chunk *chunk, uint64_t first, uint64
 static void region_end(struct resync *rs, uint64_t region, bool verify, unsigned int outcome,
 		       const struct resync_tally *tally)
 {
-	bool read_again = verify && (outcome & OUTCOME_WRITTEN);
+	bool read_again = verify && resync_is_opened(rs, outcome);
 
 	if (!read_again) {
 		rs->result->hole_bytes += tally->hole_bytes;
@@ -160,6 +167,10 @@ static void count_write(const struct resync_write *write, const struct piece *co
 	piece.kind = (uint8_t)write->leg;
 	piece.source = (uint8_t)write->chunk->source;
 	piece_list_add(&rs->result->written, &piece);
+	if (rs->options->copy_all)
+		rs->result->rewritten_bytes[write->leg] +=
+			resync_units_bytes(write->chunk, &write->chunk->same[write->leg],
+					   write->first, write->last);
 	rs->result->written_bytes[write->leg] += bytes;
 	rs->progress.written_bytes += bytes;
 }

@@ -15,7 +15,7 @@
 #define RESYNC_CHUNKS_MAX 64u
 #define RESYNC_WRITES_PER_LEG 8u	/* of one chunk, in flight */
 #define RESYNC_LOG_WRITES 16u		/* in flight */
-#define RESYNC_LIES_MAX 4096u		/* lying regions whose bits are still set */
+#define RESYNC_OPENINGS_MAX 4096u	/* clean regions to be written to, bits still set */
 #define RESYNC_POLL_MS 100
 
 /* Why a run ends before its end. Returned by what waits and what writes the log. */
@@ -32,11 +32,18 @@ enum resync_outcome {
 					 * region: its legs differ */
 	OUTCOME_FAILED = 1u << 1,	/* something could not be read or written */
 	OUTCOME_DROPPED = 1u << 2,	/* the run ended before */
+	OUTCOME_DIFFERED = 1u << 3,	/* not all that was written was equal before */
 };
 
 /* What needed no writing. */
 struct resync_tally {
 	uint64_t equal_bytes[MIRROR_LEGS_MAX], hole_bytes;
+};
+
+/* A clean region that is to be written to: its bit has to be cleared first. */
+struct resync_opening {
+	uint64_t region;
+	bool lies;			/* it differs; else copy_all wants it */
 };
 
 /* A region that is larger than a chunk and in flight. */
@@ -141,8 +148,8 @@ struct resync {
 	uint64_t scan;			/* first region not looked at yet */
 	struct resync_range range;
 	uint64_t data_first[MIRROR_LEGS_MAX], data_end[MIRROR_LEGS_MAX];
-	uint64_t *lies;			/* clean and differing: bits still to be cleared … */
-	size_t nr_lies, max_lies;
+	struct resync_opening *openings;	/* bits still to be cleared … */
+	size_t nr_openings, max_openings;
 	uint64_t *again;		/* … and cleared: to be copied, ascending */
 	size_t nr_again, next_again;
 	uint64_t in_flight_max;		/* regions in chunks */
@@ -160,11 +167,24 @@ struct resync {
 	/* done, and not proven yet */
 	bool legs_failed;		/* nothing that is done from now on can be proven */
 	uint64_t *done;			/* regions */
-	uint64_t nr_done, max_done, done_written;
-	uint64_t batch_since_ns;	/* when the first of them, or of the lies, came */
+	uint64_t nr_done, max_done, done_written, done_rewritten;
+	uint64_t batch_since_ns;	/* when the first of them, or of the openings, came */
 	struct block_request flushes[MIRROR_LEGS_MAX];
 	unsigned int flushing;
 };
+
+/* Equal or not, everything of the chunk's regions is written. */
+static inline bool resync_wants_all(const struct resync_chunk *chunk)
+{
+	return chunk->rs->options->copy_all && !chunk->verify;
+}
+/* Is a clean region to be written to, with this outcome of looking at it? Then it is read
+ * once more, when its bit is 0. */
+static inline bool resync_is_opened(const struct resync *rs, unsigned int outcome)
+{
+	return (outcome & OUTCOME_WRITTEN) ||
+	       (rs->options->copy_all && !(outcome & (OUTCOME_FAILED | OUTCOME_DROPPED)));
+}
 
 /* --- resync.c --- */
 
@@ -229,7 +249,7 @@ void resync_region_done(struct resync *rs, uint64_t region, bool verify, unsigne
 bool resync_batch_is_due(struct resync *rs);
 static inline bool resync_batch_is_empty(const struct resync *rs)
 {
-	return !rs->nr_done && !rs->nr_lies;
+	return !rs->nr_done && !rs->nr_openings;
 }
 /* Legs flushed, bits set and cleared, log flushed. 0, also when that failed
  * (rs->ending); -errno as resync_wait(). */

@@ -16,8 +16,8 @@ import sys
 from random_mirrors import MAGIC, Mirror, runs, sector
 
 # What both reports say, each of what it has done or would have done.
-SAME = ("source", "not_clean", "end", "copied", "equal", "verified", "lied", "skipped", "failed",
-        "unverified", "equal_bytes", "written_bytes", "hole_bytes", "cleared_bits", "set_bits",
+SAME = ("source", "not_clean", "end", "copied", "rewritten", "equal", "verified", "lied", "skipped", "failed",
+        "unverified", "equal_bytes", "written_bytes", "rewritten_bytes", "hole_bytes", "cleared_bits", "set_bits",
         "header_made_good", "unreadable", "truncated")
 
 
@@ -71,20 +71,27 @@ class Resync:
         names = ["log"] + [f"leg{i}" for i in range(self.nr_legs)]
         return {name: open(name, "rb").read() for name in names}
 
+    def sectors_of(self, region):
+        first = region * self.mirror.region_size
+        return range(first, min(first + self.mirror.region_size, self.mirror.length))
+
+    def is_copied(self, region):
+        """Is it written to, or at least compared and called clean?"""
+        legs = self.mirror.legs
+        if self.sources[region] is None:
+            return False
+        return not self.mirror.clean[region] or "--verify" in self.options and (
+            "--copy-all" in self.options or
+            any(sector(leg, at) != sector(legs[0], at)
+                for at in self.sectors_of(region) for leg in legs[1:]))
+
     def expected_writes(self, leg):
         """The sectors of a leg that are written, from the bytes alone."""
-        mirror, out = self.mirror, []
+        legs, out = self.mirror.legs, []
         for region, source in enumerate(self.sources):
-            first = region * mirror.region_size
-            ats = range(first, min(first + mirror.region_size, mirror.length))
-            if source in (None, leg):
-                continue
-            differs = any(sector(other, at) != sector(mirror.legs[0], at)
-                          for at in ats for other in mirror.legs[1:])
-            if mirror.clean[region] and not ("--verify" in self.options and differs):
-                continue
-            out += [at for at in ats if "--copy-all" in self.options or
-                    sector(mirror.legs[source], at) != sector(mirror.legs[leg], at)]
+            if source != leg and self.is_copied(region):
+                out += [at for at in self.sectors_of(region) if "--copy-all" in self.options or
+                        sector(legs[source], at) != sector(legs[leg], at)]
         return out
 
 
@@ -121,15 +128,16 @@ def log_complaints(resync, dry, before, after):
     at = mirror.log_offset * 512
     old, new = bits_of(before["log"], mirror), bits_of(after["log"], mirror)
     lost = sum(b and not c for b, c in zip(old, mirror.clean))
+    opened = sum(c and resync.is_copied(region) for region, c in enumerate(mirror.clean))
     if dry["header_made_good"]:     # bits that nobody believed
         old = [b and c for b, c in zip(old, mirror.clean)]
     gained = sum(n and not o for o, n in zip(old, new))
     if any(o and not n for o, n in zip(old, new)):
         yield "a bit that was believed is 0 in the end"
-    if gained != dry["set_bits"] - dry["lied"]:
-        yield f"log: {gained} bits more, not {dry['set_bits']} - {dry['lied']}"
-    if dry["cleared_bits"] != dry["lied"] + (lost if dry["header_made_good"] else 0):
-        yield f"log: {dry['cleared_bits']} bits cleared, not {dry['lied']} and {lost}"
+    if gained != dry["set_bits"] - opened:
+        yield f"log: {gained} bits more, not {dry['set_bits']} - {opened}"
+    if dry["cleared_bits"] != opened + (lost if dry["header_made_good"] else 0):
+        yield f"log: {dry['cleared_bits']} bits cleared, not {opened} and {lost}"
     if dry["header_made_good"] != (before["log"][at:at + 16] != after["log"][at:at + 16]):
         yield "the header's change was not told"
     if int.from_bytes(after["log"][at:at + 4], "little") != MAGIC and dry["header_made_good"]:

@@ -321,13 +321,69 @@ START_TEST(lies_are_cleared_first)
 }
 END_TEST
 
-/* Stopped: the bits of lies that were found are 0 all the same. */
 static void stop_at_last_region(struct resync_world *told)
 {
 	if (sim_disk_counters(told->legs[0])->reads > 5)
 		told->stop_at_poll = told->polls;
 }
 
+/* With copy_all clean regions are written to as well, and clean again in the end. */
+START_TEST(clean_regions_are_opened_first)
+{
+	make(2, 1);
+	set_all_bits();
+	resync_world_bit(&world, 7, false);
+	differ(1, 2 * SIZE + 3);
+	world.buffer_bytes = _i & 1 ? 4096 : 16384;
+	world.options.verify = world.options.copy_all = true;
+	world.options.batch_regions = _i & 2 ? 1 : 0;
+	world.hook = bit_is_zero_first;
+	leg_writes = 0;
+	run();
+	ck_assert_uint_eq(world.result.written_bytes[1], world.geometry.length * SECTOR_BYTES);
+	ck_assert_uint_eq(world.result.rewritten_bytes[1],
+			  (world.geometry.length - 1) * SECTOR_BYTES);
+	ck_assert_uint_eq(world.result.equal_bytes[1], 0);
+	ck_assert_uint_eq(world.result.regions_copied, NR);
+	ck_assert_uint_eq(world.result.regions_rewritten, NR - 1);
+	ck_assert_uint_eq(world.result.regions_verified, NR - 2);
+	ck_assert_uint_eq(world.result.regions_lied, 1);
+	ck_assert_uint_eq(world.result.bits_cleared, NR - 1);
+	ck_assert_uint_eq(nr_clean(), NR);
+	ends_well();
+}
+END_TEST
+
+/* It could not be closed again, and the bit says no more than it did. */
+START_TEST(what_cannot_be_read_is_not_opened)
+{
+	make(2, 1);
+	set_all_bits();
+	fail_leg((unsigned int)_i, BLOCK_READ, 3 * SIZE + 2, 1, 0);
+	world.options.verify = world.options.copy_all = true;
+	world.hook = bit_is_zero_first;
+	run();
+	ck_assert_uint_eq(world.result.regions_unverified, 1);
+	ck_assert_uint_eq(world.result.regions_copied, NR - 1);
+	ck_assert_uint_eq(nr_clean(), NR);
+}
+END_TEST
+
+/* Who stops a run does not want bits cleared of what is equal. */
+START_TEST(stopped_openings_are_spared)
+{
+	make(2, 1);
+	set_all_bits();
+	world.options.verify = world.options.copy_all = true;
+	world.on_poll = stop_at_last_region;
+	run();
+	ck_assert_int_eq(world.result.end, RESYNC_STOPPED);
+	ck_assert_uint_eq(resync_world_writes(&world), 0);
+	ck_assert_uint_eq(nr_clean(), NR);
+}
+END_TEST
+
+/* Stopped: the bits of lies that were found are 0 all the same. */
 START_TEST(stopped_lies_are_cleared)
 {
 	make(2, 1);
@@ -807,6 +863,9 @@ Suite *resync_suite(void)
 	tcase_add_loop_test(tests, batches_by_count, 1, 4);
 	tcase_add_loop_test(tests, batches_by_time, 0, 2);
 	tcase_add_loop_test(tests, lies_are_cleared_first, 0, 4);
+	tcase_add_loop_test(tests, clean_regions_are_opened_first, 0, 4);
+	tcase_add_loop_test(tests, what_cannot_be_read_is_not_opened, 0, 2);
+	tcase_add_test(tests, stopped_openings_are_spared);
 	tcase_add_test(tests, stopped_lies_are_cleared);
 	tcase_add_loop_test(tests, clean_and_unreadable_is_left, 0, 2);
 	tcase_add_loop_test(tests, unreadable_source, 0, 2);

@@ -58,7 +58,7 @@ static bool region_is_copied(uint64_t region)
 {
 	if (!resync_world_clean(&world, world.log_current, region))
 		return true;
-	return world.options.verify && region_differs(region);
+	return world.options.verify && (world.options.copy_all || region_differs(region));
 }
 
 static bool sector_is_written(unsigned int leg, uint64_t sector)
@@ -106,6 +106,34 @@ static void check_against_model(uint64_t seed)
 		}
 		ck_assert_uint_eq(bytes, told.written_bytes[leg]);
 	}
+}
+
+/* Regions that are written to although they are equal, and bytes of them. */
+static void check_rewriting(void)
+{
+	uint64_t regions = 0, bytes[MIRROR_LEGS_MAX] = { 0 }, last;
+
+	for (uint64_t region = 0; region < world.geometry.nr_regions; region++) {
+		unsigned int source = resync_plan_source(&world.plan, region,
+							 world.geometry.nr_regions, &last);
+		uint64_t first = region_start(&world.geometry, region), unit = largest_block();
+		uint64_t end = first + region_sectors(&world.geometry, region);
+
+		if (source == RESYNC_SKIP || !region_is_copied(region) || !world.options.copy_all)
+			continue;
+		regions += !region_differs(region);
+		for (unsigned int leg = 0; leg < world.nr_legs; leg++)
+			for (uint64_t at = first; at < end && leg != source; at += unit) {
+				uint64_t i = at;
+
+				while (i < at + unit && i < end && same_sector(source, leg, i))
+					i++;
+				if (i == at + unit || i == end)
+					bytes[leg] += (i - at) * SECTOR_BYTES;
+			}
+	}
+	ck_assert_uint_eq(told.regions_rewritten, regions);
+	ck_assert_mem_eq(told.rewritten_bytes, bytes, sizeof(bytes));
 }
 
 /* Bits that are 1 and that nobody may believe yet. */
@@ -178,6 +206,8 @@ static void same_counts(void)
 	ck_assert_uint_eq(told.regions_equal, real->regions_equal);
 	ck_assert_uint_eq(told.regions_verified, real->regions_verified);
 	ck_assert_uint_eq(told.regions_lied, real->regions_lied);
+	ck_assert_uint_eq(told.regions_rewritten, real->regions_rewritten);
+	ck_assert_mem_eq(told.rewritten_bytes, real->rewritten_bytes, sizeof(told.rewritten_bytes));
 	ck_assert_uint_eq(told.regions_skipped, real->regions_skipped);
 	ck_assert_uint_eq(told.bits_cleared, real->bits_cleared);
 	/* One batch, if it is not to be two. */
@@ -240,6 +270,7 @@ START_TEST(a_dry_run_tells_what_will_be_done)
 		run_dry();
 		check_against_model(seed);
 		ck_assert_uint_eq(told.bits_cleared, count_clearings());
+		check_rewriting();
 		bytes_add_up(&told);
 		resync_world_run(&world);
 		ck_assert_int_eq(world.ret, 0);

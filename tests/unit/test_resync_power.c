@@ -21,7 +21,7 @@ static struct resync_world world;
 /* What the tests have really seen. */
 static struct {
 	uint64_t cuts, resumed, runs, points;
-	uint64_t headers_made_good, lies, copied, stopped, log_failures, leg_failures, unread;
+	uint64_t headers_made_good, lies, copied, rewritten, stopped, log_failures, leg_failures, unread;
 	uint64_t kept, not_kept;
 } seen;
 
@@ -61,16 +61,31 @@ static void judge_now(const char *when)
 	seen.cuts++;
 }
 
+/* Also where a write changes nothing: a sector that is being written may be lost whole. */
+static void judge_write(const struct sim_disk *disk, uint64_t first, uint64_t sectors)
+{
+	unsigned char log[RESYNC_WORLD_LOG_BYTES];
+	uint64_t end = first + sectors;
+
+	if (disk == world.log)
+		return;
+	sim_disk_peek_durable(world.log, 0, log, sizeof(log));
+	for (; first < end && first < world.geometry.length; first++)
+		ck_assert_msg(!resync_world_clean(&world, log,
+						  region_of_sector(&world.geometry, first)),
+			      "seed %" PRIu64 ": sector %" PRIu64 " is written to and clean",
+			      world.engine_seed, first);
+}
+
 /* Before each write and flush is executed, and so after the one before it. */
 static void cut_here(void *context, struct sim_disk *disk, enum block_op op, uint64_t first,
 		     uint64_t sectors)
 {
 	(void)context;
-	(void)disk;
-	(void)first;
-	(void)sectors;
 	if (op == BLOCK_READ)
 		return;
+	if (op == BLOCK_WRITE)
+		judge_write(disk, first, sectors);
 	seen.points++;
 	for (unsigned int i = 0; i < CUTS_PER_POINT; i++)
 		judge_now("before a write or flush");
@@ -84,6 +99,7 @@ static void count_run(void)
 	seen.headers_made_good += result->header_made_good;
 	seen.lies += result->regions_lied;
 	seen.copied += result->regions_copied;
+	seen.rewritten += world.options.verify ? result->regions_rewritten : 0;
 	seen.stopped += result->end == RESYNC_STOPPED;
 	seen.log_failures += result->log_failed;
 	seen.unread += result->unreadable.nr;
