@@ -165,8 +165,8 @@ static int check_nesting(const struct layout *layout, const struct lvm_lv *lv,
 					   "pvmove: wait until that is done, or end it with pvmove "
 					   "--abort");
 		if (area->is_lv)
-			return unsupported(layout, lv, ", a part of the mirror, lies on the logical "
-					   "volume %.128s: " NAME_THE_ACTIVE, area->name);
+			return unsupported(layout, lv, ", a part of the mirror, lies on the "
+					   "logical volume %.128s: " NAME_THE_ACTIVE, area->name);
 	}
 	return 0;
 }
@@ -380,16 +380,16 @@ static int refuse_other(const struct layout *layout, const struct lvm_lv *lv)
 	const struct lvm_lv *move = pvmove_of(layout->vg, lv);
 
 	if (whole)
-		return usage(layout, lv, " is a part of the mirror %.128s/%.128s: name that one", vg,
-			     whole->name);
+		return usage(layout, lv, " is a part of the mirror %.128s/%.128s: name that one",
+			     vg, whole->name);
 	if (!strncmp(type, "raid", 4))
-		return usage(layout, lv, " is of type %.64s, which has no mirror log: let md compare "
-			     "it with lvchange --syncaction check", type);
+		return usage(layout, lv, " is of type %.64s, which has no mirror log: let md "
+			     "compare it with lvchange --syncaction check", type);
 	if (move)
-		return usage(layout, lv, " is no mirror (type %.64s); what moves it just now is one: "
-			     "%.128s/%.128s", type, vg, move->name);
-	return usage(layout, lv, " is no mirror but of type %.64s: mirrorctl list shows the mirrors",
-		     type);
+		return usage(layout, lv, " is no mirror (type %.64s); what moves it just now is "
+			     "one: %.128s/%.128s", type, vg, move->name);
+	return usage(layout, lv, " is no mirror but of type %.64s: mirrorctl list shows the "
+		     "mirrors", type);
 }
 
 /* The visible LV of a mirror that gets another leg is a mirror without a log on disk: of
@@ -448,8 +448,8 @@ static int segment_choose(const struct lvm_segment **chosen, const struct layout
 	if (start)
 		return usage(layout, lv, " has no mirror segment that begins at sector %" PRIu64
 			     ": --segment is one of %s", *start, starts);
-	return usage(layout, lv, " has %zu mirror segments: choose one with --segment START, one of "
-		     "%s", nr, starts);
+	return usage(layout, lv, " has %zu mirror segments: choose one with --segment START, one "
+		     "of %s", nr, starts);
 }
 
 void lvm_mirror_free(struct lvm_mirror *mirror)
@@ -498,15 +498,17 @@ int lvm_vg_check_writable(const struct lvm_vg *vg, const char *host_system_id,
 				       "first", name);
 	if (vg->exported)
 		return error_operation(err, EOPNOTSUPP, "the volume group %.128s is exported: "
-				       "nothing is written to it before vgimport %.128s", name, name);
+				       "nothing is written to it before vgimport %.128s", name,
+				       name);
 	if (vg->clustered)
 		return error_operation(err, EOPNOTSUPP, "the volume group %.128s is clustered: "
 				       "nothing is written to it, another host may use the mirror",
 				       name);
 	if (vg->shared)
 		return error_operation(err, EOPNOTSUPP, "the volume group %.128s is shared (lock "
-				       "type %.32s): nothing is written to it, another host may use "
-				       "the mirror", name, *vg->lock_type ? vg->lock_type : "unknown");
+				       "type %.32s): nothing is written to it, another host may "
+				       "use the mirror", name,
+				       *vg->lock_type ? vg->lock_type : "unknown");
 	if (*vg->system_id && (!host_system_id || strcmp(vg->system_id, host_system_id)))
 		return error_operation(err, EOPNOTSUPP, "the volume group %.128s belongs to the "
 				       "host with the system ID %.128s: nothing is written to it "

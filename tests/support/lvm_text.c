@@ -2,6 +2,7 @@
 #include "support/lvm_text.h"
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,47 +66,55 @@ char *lvm_text_without(char *text, const char *field)
 
 /* --- a group of any size ------------------------------------------------------------- */
 
-static void put_lv(FILE *out, size_t lv, const char *part, const char *comma)
-{
-	const char *brackets = *part ? "[]" : "";
+static const char *const parts[] = { "_mlog", "_mimage_1", "", "_mimage_0" };
 
-	fprintf(out, "%s{\"lv_name\":\"%.1slv%zu%s%s\", \"lv_uuid\":\"%06zu-aaaa-bbbb-cccc-dddd-eeee-"
-		"%06d\", \"lv_attr\":\"%s\", \"lv_role\":\"%s\", \"lv_size\":\"%d\", \"lv_active\":\"\","
-		" \"lv_converting\":\"0\", \"lv_initial_image_sync\":\"1\", \"mirror_log\":\"",
-		comma, brackets, lv, part, *part ? "]" : "", lv,
-		*part ? part[1] * 1000 + part[strlen(part) - 1] : 0,
-		*part ? part[2] == 'l' ? "lwi---m---" : "iwi---m---" : "mwi---m---",
-		*part ? "private,mirror,image" : "public", !strcmp(part, "_mlog") ? 2048 : 16384);
-	if (!*part)
-		fprintf(out, "[lv%zu_mlog]", lv);
-	fputs("\", \"move_pv\":\"\"}\n", out);
+static void put_uuid(FILE *out, size_t lv, size_t part)
+{
+	fprintf(out, "{\"lv_uuid\":\"%06zu-aaaa-bbbb-cccc-dddd-eeee-%06zu\"", lv, part);
 }
 
-static void put_segment(FILE *out, size_t lv, const char *part, const char *comma)
+static void put_lv(FILE *out, size_t lv, size_t part)
 {
-	fprintf(out, "%s{\"lv_uuid\":\"%06zu-aaaa-bbbb-cccc-dddd-eeee-%06d\", \"segtype\":\"%s\", "
-		"\"seg_start\":\"0\", \"seg_size\":\"%d\", \"stripe_size\":\"0\", "
-		"\"region_size\":\"%d\", \"seg_le_ranges\":\"", comma, lv,
-		*part ? part[1] * 1000 + part[strlen(part) - 1] : 0, *part ? "linear" : "mirror",
-		!strcmp(part, "_mlog") ? 2048 : 16384, *part ? 0 : 1024);
-	if (!*part)
+	bool whole = !*parts[part], log = !part;
+
+	put_uuid(out, lv, part);
+	fprintf(out, ", \"lv_name\":\"%slv%zu%s%s\", \"lv_attr\":\"%s\", \"lv_role\":\"%s\", ",
+		whole ? "" : "[", lv, parts[part], whole ? "" : "]",
+		whole ? "mwi---m---" : log ? "lwi---m---" : "Iwi---m---",
+		whole ? "public" : log ? "private,mirror,log" : "private,mirror,image");
+	fprintf(out, "\"lv_size\":\"%d\", \"lv_active\":\"\", \"lv_converting\":\"0\", "
+		"\"lv_initial_image_sync\":\"%d\", \"move_pv\":\"\", \"mirror_log\":\"",
+		log ? 2048 : 16384, whole);
+	if (whole)
+		fprintf(out, "[lv%zu_mlog]", lv);
+	fputs("\"}\n", out);
+}
+
+static void put_segment(FILE *out, size_t lv, size_t part)
+{
+	bool whole = !*parts[part], log = !part;
+
+	put_uuid(out, lv, part);
+	fprintf(out, ", \"segtype\":\"%s\", \"seg_start\":\"0\", \"seg_size\":\"%d\", "
+		"\"stripe_size\":\"0\", \"region_size\":\"%d\", \"seg_le_ranges\":\"",
+		whole ? "mirror" : "linear", log ? 2048 : 16384, whole ? 1024 : 0);
+	if (whole)
 		fprintf(out, "[lv%zu_mimage_0]:0-7,[lv%zu_mimage_1]:0-7\"}\n", lv, lv);
-	else if (!strcmp(part, "_mlog"))
+	else if (log)
 		fprintf(out, "/dev/sdc:%zu-%zu\"}\n", lv, lv);
 	else
-		fprintf(out, "/dev/sd%c:%zu-%zu\"}\n", 'a' + part[8] - '0', lv * 8, lv * 8 + 7);
+		fprintf(out, "/dev/sd%c:%zu-%zu\"}\n", "?b?a"[part], lv * 8, lv * 8 + 7);
 }
 
 /* The last first: who depends on the order sees it. */
 static void put_rows(FILE *out, size_t nr_mirrors,
-		     void (*put)(FILE *out, size_t lv, const char *part, const char *comma))
+		     void (*put)(FILE *out, size_t lv, size_t part))
 {
-	static const char *const parts[] = { "_mlog", "_mimage_1", "", "_mimage_0" };
-	const char *comma = "";
-
-	for (size_t lv = nr_mirrors; lv--;)
-		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++, comma = ",")
-			put(out, lv, parts[i], comma);
+	for (size_t i = 0; i < 4 * nr_mirrors; i++) {
+		if (i)
+			fputc(',', out);
+		put(out, nr_mirrors - 1 - i / 4, i % 4);
+	}
 }
 
 char *lvm_text_many(size_t nr_mirrors)
@@ -115,13 +124,13 @@ char *lvm_text_many(size_t nr_mirrors)
 	FILE *out = open_memstream(&text, &length);
 
 	ck_assert_ptr_nonnull(out);
-	fputs("{\"report\":[{\"vg\":[{\"vg_name\":\"many\", \"vg_uuid\":\"many\", \"vg_attr\":\"wz--n-\","
-	      " \"vg_extent_size\":\"2048\", \"vg_seqno\":\"7\", \"vg_systemid\":\"\", "
-	      "\"vg_lock_type\":\"\"}],\n\"pv\":[", out);
+	fputs("{\"report\":[{\"vg\":[{\"vg_name\":\"many\", \"vg_uuid\":\"many\", "
+	      "\"vg_attr\":\"wz--n-\", \"vg_extent_size\":\"2048\", \"vg_seqno\":\"7\", "
+	      "\"vg_systemid\":\"\", \"vg_lock_type\":\"\"}],\n\"pv\":[", out);
 	for (char pv = 'a'; pv <= 'c'; pv++)
-		fprintf(out, "%s{\"pv_name\":\"/dev/sd%c\", \"pv_uuid\":\"pv-%c\", \"pv_attr\":\"a--\", "
-			"\"pe_start\":\"2048\", \"pv_size\":\"%zu\"}\n", pv == 'a' ? "" : ",", pv, pv,
-			nr_mirrors * 8 * 2048);
+		fprintf(out, "%s{\"pv_name\":\"/dev/sd%c\", \"pv_uuid\":\"pv-%c\", "
+			"\"pv_attr\":\"a--\", \"pe_start\":\"2048\", \"pv_size\":\"%zu\"}\n",
+			pv == 'a' ? "" : ",", pv, pv, nr_mirrors * 8 * 2048);
 	fputs("],\n\"lv\":[", out);
 	put_rows(out, nr_mirrors, put_lv);
 	fputs("],\n\"pvseg\":[{\"pvseg_start\":\"0\"}],\n\"seg\":[", out);
