@@ -16,7 +16,16 @@ _mirrorctl_offer_files()
 	mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 }
 
-# Active mirrors. Only root may ask device-mapper; others are offered nothing.
+# Mirrors of LVM as VG/LV, active or not. In this mode lvm takes no lock and asks no
+# kernel, so that nobody waits for anybody.
+_mirrorctl_volumes()
+{
+	timeout 2 lvm lvs --readonly --noheadings --separator / -o vg_name,lv_name \
+		-S segtype=mirror 2>/dev/null </dev/null
+}
+
+# Mirrors of LVM, and active ones by their names in device-mapper. Only root may ask for
+# either; others are offered nothing.
 _mirrorctl_offer_mirrors()
 {
 	local name number names=
@@ -30,6 +39,11 @@ _mirrorctl_offer_mirrors()
 			names+=" $name"
 		fi
 	done < <(dmsetup ls --target mirror 2>/dev/null)
+	while read -r name; do
+		if [[ $name == ?*/?* ]]; then
+			names+=" $name"
+		fi
+	done < <(_mirrorctl_volumes 2>/dev/null)
 	_mirrorctl_offer "$names"
 }
 
@@ -58,7 +72,8 @@ _mirrorctl_offer_value()
 			COMPREPLY+=(missing)
 		fi
 		;;
-	--log | --table | --mapfile | --from | --output | -o | --save-divergent | --plan | --write-plan | --source | --plan | --write-plan | --state-dir | --config | --device) _mirrorctl_offer_files ;;
+	--log | --table | --mapfile | --from | --output | -o | --save-divergent | --plan | \
+	--write-plan | --source | --state-dir | --config | --device) _mirrorctl_offer_files ;;
 	--progress) _mirrorctl_offer 'auto always never json' ;;
 	--color) _mirrorctl_offer 'auto always never' ;;
 	--io-engine) _mirrorctl_offer 'auto io_uring threads' ;;
