@@ -18,7 +18,7 @@ export LVM_SUPPRESS_FD_WARNINGS=1
 mkdir -p $LVM_SYSTEM_DIR
 pvs=()
 
-# What fullreport is asked for, as src/io/lvm.c does it.
+# What the recorded reports hold: more than mirrorctl asks for.
 report_fields=(
 	--configreport vg -o vg_name,vg_uuid,vg_attr,vg_extent_size,vg_seqno,vg_systemid,vg_lock_type,vg_lock_args,vg_partial,vg_exported,vg_missing_pv_count,vg_clustered,vg_shared,vg_permissions,vg_tags
 	--configreport pv -o pv_name,pv_uuid,pe_start,pv_missing,pv_attr,pv_size,dev_size,pv_major,pv_minor,pv_duplicate,pv_exported,pv_tags
