@@ -11,9 +11,9 @@
 #include <stdlib.h>
 
 #include "cli/signals.h"
+#include "io/run_file.h"
 #include "io/state.h"
 
-#define RUN_DIRECTORY "/run/mirrorctl"
 #define LOOK_MS 500u
 #define LOOKS_MAX 5u
 

@@ -17,6 +17,9 @@ int lvm_probe(struct error *err);
 
 /* Asked several times a second while an `lvm` runs: shall it be given up? NULL: never. */
 void lvm_watch_cancel(bool (*cancelled)(void *context), void *context);
+/* For this thread: what has to be done, or known, although the end was asked for. Returns
+ * how it was before. */
+bool lvm_ignore_cancel(bool ignore);
 
 /* Runs `lvm` with these words (NULL-terminated, "lvm" not among them). *output gets its
  * stdout (allocated, NUL-terminated; may be NULL), at most `max_bytes`. 0; -ENOENT as

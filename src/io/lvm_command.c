@@ -27,6 +27,7 @@
 
 static bool (*cancelled)(void *context);
 static void *cancelled_context;
+static __thread bool ignoring_cancel;
 static const char usual_directories[] = "/usr/sbin:/sbin";
 static const char *directories = usual_directories;
 
@@ -34,6 +35,19 @@ void lvm_watch_cancel(bool (*function)(void *context), void *context)
 {
 	cancelled = function;
 	cancelled_context = context;
+}
+
+bool lvm_ignore_cancel(bool ignore)
+{
+	bool before = ignoring_cancel;
+
+	ignoring_cancel = ignore;
+	return before;
+}
+
+static bool is_cancelled(void)
+{
+	return !ignoring_cancel && cancelled && cancelled(cancelled_context);
 }
 
 void lvm_look_in(const char *list)
@@ -262,7 +276,7 @@ static bool child_wait(struct run *run, uint64_t deadline)
 	unsigned int pause = 1;
 
 	while (!child_look(run)) {
-		if (now_ms() >= deadline || (cancelled && cancelled(cancelled_context)))
+		if (now_ms() >= deadline || is_cancelled())
 			return false;
 		pause_ms(pause);
 		if (pause < LOOK_MS / 2)
@@ -374,7 +388,7 @@ static int listen(struct run *run, unsigned int timeout_ms, uint64_t deadline)
 		bool gone = child_look(run);
 		int nr = poll(fds, 2, LOOK_MS), r = 0;
 
-		if (cancelled && cancelled(cancelled_context))
+		if (is_cancelled())
 			return was_cancelled(run);
 		if (now_ms() >= deadline)
 			return timed_out(run, timeout_ms);

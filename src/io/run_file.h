@@ -7,6 +7,8 @@
 
 #include "core/error.h"
 
+#define RUN_DIRECTORY "/run/mirrorctl"
+
 /*
  * <run directory>/<kind>/<name>: a file that says what a running mirrorctl holds. The lock
  * on it tells whether that one still lives; what is in it tells the next one, and people,

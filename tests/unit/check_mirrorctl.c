@@ -64,6 +64,8 @@ static Suite *(*const suites[])(void) = {
 	lvm_report_suite,
 	lvm_layout_suite,
 	lvm_names_suite,
+	lvm_same_suite,
+	lvm_hold_suite,
 };
 
 int main(void)

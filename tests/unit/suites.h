@@ -61,5 +61,7 @@ Suite *lvm_suite(void);
 Suite *lvm_names_suite(void);
 Suite *lvm_report_suite(void);
 Suite *lvm_layout_suite(void);
+Suite *lvm_same_suite(void);
+Suite *lvm_hold_suite(void);
 
 #endif
