@@ -3,6 +3,7 @@
 /* mirrorctl resync offline: make the legs equal and the log true, without the kernel. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -168,6 +169,17 @@ static int status_of(struct resync_job *job)
 	return status | finding_exit_status(&job->session.findings);
 }
 
+/* Who does not see the report before the writing begins is told all the same. */
+static void warn_of_agreement(const struct resync_job *job)
+{
+	const struct report_words *words = &job->words->report;
+	uint64_t regions = report_resync_against_leg_0(job);
+
+	if (regions && (words->json || words->quiet))
+		fprintf(stderr, "mirrorctl: %s: in %" PRIu64 " regions legs agree with each other and not with leg 0, which is no proof that they are right; see NO VOTE in mirrorctl(8)\n",
+			job->session.opened.mirror.name, regions);
+}
+
 static int do_resync(struct resync_job *job, struct error *err)
 {
 	const struct resync_words *words = job->words;
@@ -183,6 +195,7 @@ static int do_resync(struct resync_job *job, struct error *err)
 		return r;
 	if (!words->report.json)
 		report_resync_plan_text(job);
+	warn_of_agreement(job);
 	if (job->state != RESYNC_NOT_BEGUN && words->write_plan)
 		return resync_job_write_plan(job, err);
 	if (job->state != RESYNC_PLANNED || words->write.dry_run)

@@ -91,6 +91,56 @@ static void put_salvage(struct json_stream *json, const struct resync_job *job)
 	json_close_object(json);
 }
 
+static void put_agreement_runs(struct json_stream *json, const struct piece_list *runs, size_t kind)
+{
+	json_open_array(json, "runs");
+	for (size_t i = 0; i < runs->nr; i++) {
+		if (runs->pieces[i].kind != kind)
+			continue;
+		json_open_object(json, NULL);
+		json_uint(json, "first", runs->pieces[i].start);
+		json_uint(json, "last", runs->pieces[i].start + runs->pieces[i].count - 1);
+		json_close_object(json);
+	}
+	json_close_array(json);
+}
+
+static void put_groups(struct json_stream *json, const struct resync_agreement *agreement,
+		       unsigned int nr_legs)
+{
+	json_open_array(json, "groups");
+	for (unsigned int leg = 0; leg < nr_legs; leg++) {
+		if (agreement->group[leg] != leg)
+			continue;
+		json_open_array(json, NULL);
+		for (unsigned int other = leg; other < nr_legs; other++)
+			if (agreement->group[other] == leg)
+				json_uint(json, NULL, other);
+		json_close_array(json);
+	}
+	json_close_array(json);
+}
+
+/* Of three legs or more, found before anything was written. */
+static void put_agreement(struct json_stream *json, const struct resync_job *job)
+{
+	const struct resync_result *result = &job->preview;
+	unsigned int nr_legs = job->session.opened.mirror.nr_legs;
+
+	if (!job->previewed || nr_legs < 3)
+		return;
+	json_open_array(json, "agreement");
+	for (size_t i = 0; i < result->nr_agreements; i++) {
+		json_open_object(json, NULL);
+		put_groups(json, &result->agreements[i], nr_legs);
+		json_uint(json, "regions", result->agreements[i].regions);
+		put_agreement_runs(json, &result->agreement_runs, i);
+		json_close_object(json);
+	}
+	json_close_array(json);
+	json_uint(json, "against_leg_0", report_resync_against_leg_0(job));
+}
+
 static void put_counts(struct json_stream *json, const struct resync_job *job,
 		       const struct resync_result *result)
 {
@@ -159,6 +209,7 @@ void report_resync_json(const struct resync_job *job)
 	} else if (job->previewed) {
 		put_result(&json, job, &job->preview, job->preview_ns);
 	}
+	put_agreement(&json, job);
 	json_close_object(&json);
 	json_close_object(&json);
 	report_json_tail(&json, &job->session, job->exit_status);

@@ -12,9 +12,6 @@
 #include "core/size.h"
 #include "io/signature.h"
 
-#define RUNS_SHOWN 1000u
-#define RUNS_SHOWN_TERMINAL 24u
-
 static const char *plural(uint64_t count)
 {
 	return count == 1 ? "" : "s";
@@ -99,36 +96,6 @@ static void print_rate(const struct resync_result *result, unsigned int nr_legs,
 	putchar('\n');
 }
 
-static uint64_t runs_of_leg(const struct piece_list *list, unsigned int leg)
-{
-	uint64_t nr = 0;
-
-	for (size_t i = 0; i < list->nr; i++)
-		nr += list->pieces[i].kind == leg;
-	return nr;
-}
-
-/* What was, or would be, written to each leg, and what was equal. */
-static void print_legs(const struct resync_job *job, const struct resync_result *result)
-{
-	char equal[32], written[32];
-
-	printf("\n%-10s %12s %12s  %s\n", "", "equal",
-	       job->state == RESYNC_DONE ? "written" : "to write", "in");
-	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++) {
-		uint64_t runs = runs_of_leg(&result->written, leg);
-
-		if (!job->words->plan && leg == job->words->source) {
-			printf("leg %-6u %12s %12s  the source\n", leg, "-", "-");
-			continue;
-		}
-		printf("leg %-6u %12s %12s  %s%" PRIu64 " run%s of sectors\n", leg,
-		       size_format(equal, sizeof(equal), result->equal_bytes[leg]),
-		       size_format(written, sizeof(written), result->written_bytes[leg]),
-		       result->written.truncated ? "more than " : "", runs, plural(runs));
-	}
-}
-
 static void print_log(const struct resync_job *job, const struct resync_result *result)
 {
 	uint64_t set = result->regions_copied + result->regions_equal;
@@ -165,69 +132,6 @@ static void print_counts(const struct resync_job *job, const struct resync_resul
 			printf("%10" PRIu64 "  %s\n", rows[i].count, done ? rows[i].did : rows[i].would);
 }
 
-static const char *content_words(char *out, size_t room, const struct piece_content *content)
-{
-	switch ((enum content)content->content) {
-	case CONTENT_ZEROS: return "zeros";
-	case CONTENT_ONES: return "ones (0xFF)";
-	case CONTENT_REPEATED:
-		snprintf(out, room, "0x%02X all over", content->byte);
-		return out;
-	default: return "data";
-	}
-}
-
-uint64_t report_resync_last_region(const struct region_geometry *geometry,
-				   const struct piece *written)
-{
-	uint64_t last = written->start + written->count - 1;
-
-	return last < geometry->length ? region_of_sector(geometry, last) :
-					 geometry->nr_regions - 1;
-}
-
-static void print_write(const struct resync_job *job, const struct piece *piece)
-{
-	const struct region_geometry *geometry = &job->session.opened.mirror.geometry;
-	uint64_t first = region_of_sector(geometry, piece->start);
-	uint64_t last = report_resync_last_region(geometry, piece);
-	char regions[48], sectors[48], held[24], given[24];
-
-	if (first == last)
-		snprintf(regions, sizeof(regions), "%" PRIu64, first);
-	else
-		snprintf(regions, sizeof(regions), "%" PRIu64 "-%" PRIu64, first, last);
-	snprintf(sectors, sizeof(sectors), "%" PRIu64 "-%" PRIu64, piece->start,
-		 piece->start + piece->count - 1);
-	printf("  %-11s %-21s %9" PRIu64 "  %3u  %-11s", regions, sectors, piece->count,
-	       piece->kind, content_words(held, sizeof(held), &piece->held));
-	if (job->words->plan)
-		printf("  %s (leg %u)\n", content_words(given, sizeof(given), &piece->given),
-		       piece->source);
-	else
-		printf("  %s\n", content_words(given, sizeof(given), &piece->given));
-}
-
-static void print_writes(const struct resync_job *job, const struct resync_result *result)
-{
-	const struct piece_list *list = &result->written;
-	size_t limit = isatty(STDOUT_FILENO) ? RUNS_SHOWN_TERMINAL : RUNS_SHOWN;
-
-	if (!list->nr)
-		return;
-	if (job->words->report.verbose || job->words->report.max_runs)
-		limit = list->nr;
-	printf("\n  %-11s %-21s %9s  %3s  %-11s  %s\n", "region", "sectors", "to write", "leg",
-	       "it holds", "it gets");
-	for (size_t i = 0; i < list->nr && i < limit; i++)
-		print_write(job, &list->pieces[i]);
-	if (limit < list->nr)
-		printf("  … and %zu more runs (--verbose lists them)\n", list->nr - limit);
-	if (list->truncated)
-		printf("  … and more above sector %" PRIu64 " (--max-runs keeps more of them)\n",
-		       list->truncated_at - 1);
-}
-
 static void print_errors(const struct resync_job *job, const struct resync_result *result)
 {
 	const struct run_list *runs = &result->unreadable;
@@ -255,7 +159,7 @@ static void print_errors(const struct resync_job *job, const struct resync_resul
 
 static void print_done(const struct resync_job *job, const struct resync_result *result)
 {
-	print_legs(job, result);
+	report_resync_legs(job, result);
 	print_log(job, result);
 	print_counts(job, result);
 	print_errors(job, result);
@@ -268,7 +172,8 @@ static void print_preview(const struct resync_job *job)
 
 	print_rate(result, job->session.opened.mirror.nr_legs, job->preview_ns);
 	print_done(job, result);
-	print_writes(job, result);
+	report_resync_writes(job, result);
+	report_resync_agreement(job);
 }
 
 /* Sectors by what became of them. */
@@ -321,8 +226,6 @@ void report_resync_plan_text(const struct resync_job *job)
 		print_contents(job);
 		putchar('\n');
 		print_work(job);
-		if (job->session.opened.mirror.nr_legs > 2 && !job->words->source_given && !job->words->plan)
-			report_text_paragraph("no vote", "where legs agree with each other against leg 0 that proves nothing: in a first synchronisation that was interrupted the legs that agree are the stale ones, and leg 0 has the data.");
 		if (job->session.opened.mirror.sync == MIRROR_SYNC_SYNC)
 			report_text_paragraph("WARNING", "the table says sync: with it the kernel copies leg 0 over the others at the next activation, whatever is done here.");
 	}

@@ -301,6 +301,7 @@ static int finish(struct resync *rs, int r, struct error *err)
 	if (finish_unreadable(&result->unreadable) && !r)
 		r = -ENOMEM;
 	piece_list_finish(&result->written);
+	resync_agree_finish(result);
 	if (r == -ETIMEDOUT)
 		return 0;
 	return r ? error_operation(err, -r, "the resync cannot go on: %s; what was proven up to "
@@ -318,6 +319,7 @@ int resync_run(struct resync_result *result, const struct resync_input *input,
 	memset(result, 0, sizeof(*result));
 	run_list_init(&result->unreadable, options->max_runs);
 	piece_list_init(&result->written, options->max_runs);
+	piece_list_init(&result->agreement_runs, options->max_runs);
 	if (!rs)
 		return error_operation(err, ENOMEM, "not enough memory; nothing was written");
 	*rs = (struct resync){ .input = input, .options = options, .hooks = hooks,
@@ -344,4 +346,5 @@ void resync_result_free(struct resync_result *result)
 {
 	run_list_free(&result->unreadable);
 	piece_list_free(&result->written);
+	piece_list_free(&result->agreement_runs);
 }

@@ -34,7 +34,8 @@ struct resync_input {
 struct resync_options {
 	bool dry_run;		/* as every write and flush had gone well, and none was made: legs
 				 * and log need not be writable. keep() is not called, nothing
-				 * is read back. Says in addition what the sectors hold */
+				 * is read back. Says in addition what the sectors hold, and
+				 * which legs agree */
 	bool verify;		/* compare clean regions too, and copy those that differ */
 	bool copy_all;		/* write what is equal as well, of every region that is
 				 * looked at: with verify of the clean ones too, if they
@@ -78,6 +79,15 @@ enum resync_end {
 	RESYNC_CHANGED,		/* unchanged() said no: nothing was written from then on */
 };
 
+/* Which legs hold the same in a region, all of it: legs with the same number do.
+ * MIRROR_LEGS_MAX stands for a leg that could not be read everywhere, or is none. */
+struct resync_agreement {
+	uint8_t group[MIRROR_LEGS_MAX];	/* the lowest leg of those that agree */
+	uint64_t regions;
+};
+
+#define RESYNC_AGREEMENTS_MAX 48u	/* of 3 legs there are 4, of 4 legs 14 */
+
 /*
  * Of a complete run: work = copied + equal + failed. A region in which something could
  * not be read or written stays not clean; what could be copied of it was copied.
@@ -109,6 +119,11 @@ struct resync_result {
 	uint64_t hole_bytes;		/* holes in every leg: equal, and not read */
 	struct piece_list written;	/* runs of sectors, whole blocks of the leg; kind: the leg.
 					 * What they held, and were given: of a dry run */
+	/* Of a dry run with three legs or more: regions that are copied and differ. */
+	struct resync_agreement agreements[RESYNC_AGREEMENTS_MAX];
+	size_t nr_agreements;
+	struct piece_list agreement_runs;	/* runs of regions; kind: which of them */
+	uint64_t other_agreements;	/* regions for which there was no room */
 	struct run_list unreadable;	/* VERDICT_UNVERIFIABLE runs: which sectors of which
 					 * leg; not those that a write has healed. Of a dry
 					 * run also those, as nobody has tried */

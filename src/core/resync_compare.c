@@ -124,7 +124,7 @@ static int find_bad_of_leg(struct resync_chunk *chunk, unsigned int leg)
 	return r;
 }
 
-static bool unit_is_bad(const struct resync_chunk *chunk, unsigned int leg, uint64_t unit)
+bool resync_unit_is_bad(const struct resync_chunk *chunk, unsigned int leg, uint64_t unit)
 {
 	const struct resync *rs = chunk->rs;
 	uint64_t first = unit * rs->unit;
@@ -164,9 +164,9 @@ static void compare_unit(struct resync_chunk *chunk, unsigned int leg, uint64_t 
 	uint64_t at = unit_bytes(chunk, unit);
 	uint64_t bytes = (uint64_t)resync_unit_sectors(chunk, unit) * SECTOR_BYTES;
 
-	if (unit_is_bad(chunk, chunk->source, unit)) {
+	if (resync_unit_is_bad(chunk, chunk->source, unit)) {
 		bitmap_set(&chunk->failed, unit);
-	} else if (unit_is_bad(chunk, leg, unit)) {
+	} else if (resync_unit_is_bad(chunk, leg, unit)) {
 		/* Of a clean region that is no proof of a difference. */
 		bitmap_set(chunk->verify ? &chunk->failed : &chunk->differ[leg], unit);
 		chunk->healing |= (uint16_t)(1u << leg);
@@ -204,7 +204,7 @@ static void give_up_ragged_end(struct resync_chunk *chunk, unsigned int leg)
 {
 	uint64_t unit = chunk->units - 1;
 
-	if (has_ragged_end(chunk, leg) && unit_is_bad(chunk, leg, unit) &&
+	if (has_ragged_end(chunk, leg) && resync_unit_is_bad(chunk, leg, unit) &&
 	    bitmap_test(&chunk->differ[leg], unit)) {
 		bitmap_clear(&chunk->differ[leg], unit);
 		bitmap_set(&chunk->failed, unit);
@@ -284,6 +284,7 @@ int resync_compare(struct resync_chunk *chunk)
 			compare_leg(chunk, leg);
 			give_up_ragged_end(chunk, leg);
 		}
+	resync_agree_chunk(chunk);
 	return 0;
 }
 
@@ -306,7 +307,7 @@ int resync_compare_back(struct resync_chunk *chunk, unsigned int leg)
 
 		if (bitmap_test(&chunk->failed, unit))
 			continue;
-		if (unit_is_bad(chunk, leg, unit) ||
+		if (resync_unit_is_bad(chunk, leg, unit) ||
 		    memcmp(chunk->data[chunk->source] + at, chunk->data[leg] + at,
 			   (size_t)resync_unit_sectors(chunk, unit) * SECTOR_BYTES))
 			bitmap_set(&chunk->failed, unit);

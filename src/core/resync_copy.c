@@ -123,6 +123,8 @@ static void large_piece_done(struct resync *rs, struct resync_large *large, unsi
 	if (large->out || !large->all_issued)
 		return;
 	large->in_use = false;
+	if (!verify && !(large->outcome & OUTCOME_DROPPED))
+		resync_agree_region(rs, large->region, &large->agreeing);
 	region_end(rs, large->region, verify, large->outcome, &large->tally);
 }
 

@@ -8,7 +8,7 @@
 /*
  * What the rooms of a resync share: resync.c begins and ends it and says which regions
  * come next, resync_copy.c keeps the queue full, resync_compare.c says what a chunk's
- * legs hold, resync_keep.c saves what will be overwritten, resync_batch.c makes proofs of
+ * legs hold, resync_agree.c which of them agree, resync_keep.c saves what will be overwritten, resync_batch.c makes proofs of
  * what was done, resync_log.c writes the log.
  */
 
@@ -40,6 +40,12 @@ struct resync_tally {
 	uint64_t equal_bytes[MIRROR_LEGS_MAX], hole_bytes;
 };
 
+/* Legs that were seen to differ in a region: bit i of unequal[j] for i < j. */
+struct resync_agreeing {
+	uint16_t unequal[MIRROR_LEGS_MAX];
+	uint16_t unread;
+};
+
 /* A clean region that is to be written to: its bit has to be cleared first. */
 struct resync_opening {
 	uint64_t region;
@@ -53,6 +59,7 @@ struct resync_large {
 	bool in_use, all_issued;
 	unsigned int outcome;		/* of the pieces so far */
 	struct resync_tally tally;
+	struct resync_agreeing agreeing;
 };
 
 struct resync_chunk;
@@ -225,6 +232,17 @@ uint64_t resync_units_bytes(const struct resync_chunk *chunk, const struct bitma
 /* What a leg was found to hold in units first..last. */
 struct piece_content resync_contents(const struct resync_chunk *chunk, unsigned int leg,
 				     uint64_t first, uint64_t last);
+
+bool resync_unit_is_bad(const struct resync_chunk *chunk, unsigned int leg, uint64_t unit);
+
+/* --- resync_agree.c --- */
+
+/* Of a dry run, while rs->bad is the chunk's: who agrees in its regions. */
+void resync_agree_chunk(struct resync_chunk *chunk);
+/* The same of a region that came in pieces, and is through. */
+void resync_agree_region(struct resync *rs, uint64_t region,
+			 const struct resync_agreeing *agreeing);
+void resync_agree_finish(struct resync_result *result);
 
 /* --- resync_keep.c --- */
 

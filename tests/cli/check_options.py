@@ -151,6 +151,7 @@ KEYS = {
     "result.resync.salvage": ["salvage"],
     "An item of unreadable": ["unread_run"],
     "An item of written": ["written_run"],
+    "An item of result.resync.agreement": ["region_agreement"],
     "An item of region_runs": ["region_run"],
     "An item of runs": ["differing_run", "unreadable_run"],
     "An item of agreement": ["agreement"],

@@ -136,6 +136,63 @@ static void check_rewriting(void)
 	ck_assert_mem_eq(told.rewritten_bytes, bytes, sizeof(bytes));
 }
 
+/* The lowest leg that holds the same in the whole region. */
+static unsigned int lowest_alike(unsigned int leg, uint64_t region)
+{
+	uint64_t first = region_start(&world.geometry, region), at = 0;
+	unsigned int other;
+
+	for (other = 0; other < leg; other++) {
+		for (at = 0; at < region_sectors(&world.geometry, region); at++)
+			if (!same_sector(other, leg, first + at))
+				break;
+		if (at == region_sectors(&world.geometry, region))
+			break;
+	}
+	return other;
+}
+
+static const struct piece *find_run(const struct piece_list *list, uint64_t region)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (region >= list->pieces[i].start &&
+		    region - list->pieces[i].start < list->pieces[i].count)
+			return &list->pieces[i];
+	return NULL;
+}
+
+static unsigned int check_agreements(uint64_t seed)
+{
+	uint64_t regions[RESYNC_AGREEMENTS_MAX] = { 0 }, last;
+	unsigned int against_leg_0 = 0;
+
+	for (uint64_t region = 0; region < world.geometry.nr_regions; region++) {
+		const struct piece *run = find_run(&told.agreement_runs, region);
+		bool wanted = world.nr_legs > 2 && region_is_copied(region) &&
+			      region_differs(region) &&
+			      resync_plan_source(&world.plan, region, world.geometry.nr_regions,
+						 &last) != RESYNC_SKIP;
+
+		ck_assert_msg(!run == !wanted, "seed %" PRIu64 ": region %" PRIu64, seed, region);
+		if (!run)
+			continue;
+		ck_assert_uint_lt(run->kind, told.nr_agreements);
+		regions[run->kind]++;
+		for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
+			ck_assert_uint_eq(told.agreements[run->kind].group[leg],
+					  leg < world.nr_legs ? lowest_alike(leg, region) :
+								MIRROR_LEGS_MAX);
+		against_leg_0 += world.nr_legs == 3 && lowest_alike(2, region) == 1;
+	}
+	for (size_t i = 0; i < told.nr_agreements; i++) {
+		ck_assert_uint_eq(told.agreements[i].regions, regions[i]);
+		if (i)
+			ck_assert_int_lt(memcmp(told.agreements[i - 1].group,
+						told.agreements[i].group, MIRROR_LEGS_MAX), 0);
+	}
+	return against_leg_0;
+}
+
 /* Bits that are 1 and that nobody may believe yet. */
 static uint64_t count_clearings(void)
 {
@@ -264,6 +321,7 @@ static void run_dry(void)
 START_TEST(a_dry_run_tells_what_will_be_done)
 {
 	unsigned int rounds = world_rounds(400), lies = 0, headers = 0, sources = 0;
+	unsigned int against = 0;
 
 	for (uint64_t seed = 0; seed < rounds; seed++) {
 		resync_world_make_random(&world, seed + 90000000);
@@ -271,6 +329,7 @@ START_TEST(a_dry_run_tells_what_will_be_done)
 		check_against_model(seed);
 		ck_assert_uint_eq(told.bits_cleared, count_clearings());
 		check_rewriting();
+		against += check_agreements(seed);
 		bytes_add_up(&told);
 		resync_world_run(&world);
 		ck_assert_int_eq(world.ret, 0);
@@ -285,6 +344,7 @@ START_TEST(a_dry_run_tells_what_will_be_done)
 	ck_assert_uint_ge(lies, rounds / 10);
 	ck_assert_uint_ge(headers, rounds / 10);
 	ck_assert_uint_ge(sources, rounds / 10);
+	ck_assert_uint_ge(against, rounds / 40);
 }
 END_TEST
 
@@ -346,6 +406,40 @@ START_TEST(contents_are_told)
 }
 END_TEST
 
+/* Four legs; in each region another pattern, and in one a leg that cannot be read. */
+START_TEST(who_agrees)
+{
+	static const uint8_t patterns[][4] = {
+		{ 0, 0, 0, 0 }, { 0, 1, 1, 1 }, { 0, 1, 1, 1 }, { 0, 0, 2, 2 }, { 0, 1, 2, 3 },
+		{ 0, 1, 0, 1 }, { 0, 1, 1, 3 }, { 0, 1, 1, MIRROR_LEGS_MAX },
+	};
+	const struct piece *run = NULL;
+
+	resync_world_make(&world, 4, 8 * 16, 16, 1);
+	/* In one sector only; in region 6 one more. */
+	for (uint64_t region = 0; region < 8; region++)
+		for (unsigned int leg = 0; leg < 4; leg++)
+			resync_world_fill(&world, leg, region * 16 + region, 1,
+					  region == 6 && leg == 3 ? 1 : patterns[region][leg]);
+	resync_world_fill(&world, 3, 6 * 16 + 15, 1, 9);
+	sim_disk_fail(world.legs[3], &(struct sim_fault){ .op = BLOCK_READ, .first = 7 * 16 + 3,
+							  .sectors = 1, .result = -EIO });
+	world.buffer_bytes = _i ? 4096 : 32768;
+	resync_world_remember(&world);
+	run_dry();
+	ck_assert(!find_run(&told.agreement_runs, 0));
+	for (uint64_t region = 1; region < 8; region++) {
+		run = find_run(&told.agreement_runs, region);
+		ck_assert_ptr_nonnull(run);
+		ck_assert_mem_eq(told.agreements[run->kind].group, patterns[region], 4);
+	}
+	run = find_run(&told.agreement_runs, 1);
+	ck_assert_uint_eq(run->count, 2);
+	ck_assert_uint_eq(told.agreements[run->kind].regions, 2);
+	ck_assert_uint_eq(told.nr_agreements, 6);
+}
+END_TEST
+
 START_TEST(a_changed_mirror_ends_it)
 {
 	resync_world_make(&world, 2, 160, 16, 1);
@@ -367,6 +461,7 @@ Suite *resync_dry_run_suite(void)
 	tcase_add_test(tests, a_dry_run_tells_what_will_be_done);
 	tcase_add_test(tests, with_bad_sectors);
 	tcase_add_test(tests, contents_are_told);
+	tcase_add_loop_test(tests, who_agrees, 0, 2);
 	tcase_add_test(tests, a_changed_mirror_ends_it);
 	suite_add_tcase(suite, tests);
 	return suite;
