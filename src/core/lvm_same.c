@@ -99,9 +99,11 @@ bool lvm_mirror_same(const struct lvm_mirror *then, const struct lvm_mirror *now
 	if (!change)
 		change = log_change(then, now);
 	if (change == log_taken)
-		snprintf(why, room, "had its log taken from it, as lvchange --resync does (lvremove "
-			 "%s/%s, then lvconvert --mirrorlog disk %s/%s give it a new one)",
-			 now->vg->name, then->log.lv->name, now->vg->name, now->visible->name);
+		/* And it marks the LV as one whose activation is skipped, without a word. */
+		snprintf(why, room, "had its log taken from it, as lvchange --resync does (by hand: "
+			 "lvremove %s/%s; lvconvert --mirrorlog disk %s/%s; lvchange -kn %s/%s)",
+			 now->vg->name, then->log.lv->name, now->vg->name, now->visible->name,
+			 now->vg->name, now->visible->name);
 	else if (change)
 		snprintf(why, room, "%s", change);
 	if (change)

@@ -93,7 +93,7 @@ static int read_seqno(struct lvm_hold *hold, uint64_t *seqno, char vg_name[256],
 int hold_mirror_of(struct lvm_mirror *mirror, const struct lvm_report *report,
 		   const struct lvm_mirror *then, struct error *err)
 {
-	char id[HOLD_ID_LENGTH + 1], why[256];
+	char id[HOLD_ID_LENGTH + 1], why[sizeof(err->text)];
 	struct error no_mirror = { 0 };
 	const struct lvm_vg *vg;
 	const struct lvm_lv *lv;

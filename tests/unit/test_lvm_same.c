@@ -112,7 +112,8 @@ START_TEST(log_taken)
 
 	now.vg.name = (char *)"renamed";
 	now.mirror.log_kind = MIRROR_LOG_CORE;
-	expect_change("lvremove renamed/log, then lvconvert --mirrorlog disk renamed/home");
+	expect_change("lvremove renamed/log; lvconvert --mirrorlog disk renamed/home; "
+		      "lvchange -kn renamed/home");
 	then.mirror.log_kind = MIRROR_LOG_CORE;
 	now.mirror.log_kind = MIRROR_LOG_DISK;
 	ck_assert(!lvm_mirror_same(&then.mirror, &now.mirror, why, sizeof(why)));
