@@ -96,7 +96,7 @@ static void select_wanted(bool *wanted, struct list_report *report, const struct
 
 static int exit_status_of(const struct list_report *report)
 {
-	int status = finding_exit_status(&report->list->findings);
+	int status = 0;
 
 	for (size_t i = 0; i < report->list->nr; i++) {
 		struct finding_list findings = { .nr = 0 };
@@ -131,8 +131,12 @@ static void warn(const struct list_report *report)
 {
 	for (size_t i = 0; i < report->nr_gaps; i++)
 		fprintf(stderr, "mirrorctl: %s\n", report->gaps[i].text);
+	if (!report->words->quiet && !report->words->json)
+		return;
+	if (report->list->left_over)
+		fprintf(stderr, "mirrorctl: %s\n", report->list->left_over);
 	for (size_t i = 0; i < report->list->nr; i++)
-		if ((report->words->quiet || report->words->json) && report->wanted[i])
+		if (report->wanted[i])
 			report_list_findings(report, i, warn_finding, NULL);
 }
 

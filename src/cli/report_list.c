@@ -45,6 +45,17 @@ const char *report_list_log(const struct listed_mirror *listed)
 	return names[listed->log_kind];
 }
 
+const char *report_list_group(const struct listed_mirror *listed)
+{
+	static const char *const names[] = {
+		[LISTED_GROUP_EXPORTED] = "exported", [LISTED_GROUP_CLUSTERED] = "clustered",
+		[LISTED_GROUP_SHARED] = "shared", [LISTED_GROUP_FOREIGN] = "foreign",
+		[LISTED_GROUP_TWICE] = "duplicate",
+	};
+
+	return names[listed->group];
+}
+
 const char *report_list_kind(const struct listed_mirror *listed)
 {
 	switch (listed->kind) {

@@ -21,10 +21,11 @@ void report_list_findings(const struct list_report *report, size_t i,
 			  void (*tell)(void *context, const struct listed_mirror *part,
 				       const struct finding *finding), void *context);
 
-/* "inactive", "active", "suspended"; "core", "disk", "mirrored", "other"; what it is
- * beside a mirror, NULL: nothing. */
+/* "inactive", "active", "suspended"; "core", "disk", "mirrored", "other"; "exported" …,
+ * NULL: nothing; what it is beside a mirror, NULL: nothing. */
 const char *report_list_activity(const struct listed_mirror *listed);
 const char *report_list_log(const struct listed_mirror *listed);
+const char *report_list_group(const struct listed_mirror *listed);
 const char *report_list_kind(const struct listed_mirror *listed);
 /* "vg/home's log", for sentences. */
 const char *report_list_subject(char *out, size_t room, const struct listed_mirror *part);

@@ -84,10 +84,12 @@ static void put_mirror(struct json_stream *json, const struct list_report *repor
 		json_string(json, "uuid", listed->mirror.uuid);
 	if (listed->vg)
 		json_string(json, "vg", listed->vg);
+	if (listed->group)
+		json_string(json, "group", report_list_group(listed));
 	json_string(json, "kind", kinds[listed->kind]);
 	json_string(json, "activity", report_list_activity(listed));
 	put_numbers(json, listed);
-	if (listed->table_known)
+	if (listed->table_known && listed->mirror.activity != MIRROR_INACTIVE)
 		json_string(json, "sync", sync_words[listed->mirror.sync]);
 	json_flag(json, "nosync", listed->nosync);
 	json_flag(json, "partial", listed->partial);
@@ -118,7 +120,8 @@ void report_list_json(const struct list_report *report)
 	for (size_t i = 0; i < report->nr_gaps; i++)
 		json_string(&json, NULL, report->gaps[i].text);
 	json_close_array(&json);
-	report_json_findings(&json, &report->list->findings);
+	if (report->list->left_over)
+		json_string(&json, "left_over", report->list->left_over);
 	json_uint(&json, "exit_status", (unsigned int)report->exit_status);
 	json_end(&json);
 }

@@ -44,19 +44,27 @@ static void counts(char *out, size_t room, bool known, uint64_t some, uint64_t a
 		snprintf(out, room, "-");
 }
 
-/* "AA A": the legs' letters, then the log's. */
+static bool any_told(const struct mirror *mirror)
+{
+	for (unsigned int i = 0; i < mirror->nr_legs; i++)
+		if (mirror->legs[i].health || mirror->legs[i].missing)
+			return true;
+	return false;
+}
+
+/* "AA A": the legs' letters, then the log's. "?x": nothing is told of leg 0, leg 1 is
+ * missing. */
 static bool health(char *out, const struct mirror *mirror)
 {
 	bool well = true;
 	size_t used = 0;
 
-	for (unsigned int i = 0; i < mirror->nr_legs; i++) {
+	for (unsigned int i = 0; any_told(mirror) && i < mirror->nr_legs; i++) {
 		const struct mirror_place *leg = &mirror->legs[i];
-		char letter = leg->missing ? '-' : leg->health;
 
-		if (letter)
-			out[used++] = letter;
-		well = well && (!letter || letter == 'A');
+		out[used] = leg->health ? leg->health : leg->missing ? 'x' : '?';
+		well = well && (out[used] == 'A' || out[used] == '?');
+		used++;
 	}
 	if (mirror->log.health) {
 		out[used++] = ' ';
@@ -92,6 +100,10 @@ static void what(char *out, size_t room, const struct listed_mirror *listed)
 		add_word(out, room, "sync");
 	if (listed->partial)
 		add_word(out, room, "a disk is missing");
+	if (listed->group == LISTED_GROUP_TWICE)
+		add_word(out, room, "name used twice");
+	else
+		add_word(out, room, report_list_group(listed));
 }
 
 static void places(char *out, size_t room, const struct listed_mirror *listed)
@@ -225,7 +237,7 @@ static int print_table(const struct list_report *report, bool color)
 		r = scols_print_table_to_string(table, &text);
 	if (!r) {
 		print_cut(text, width);
-		puts("\n");
+		putchar('\n');
 	}
 	free(text);
 	scols_unref_table(table);
@@ -235,7 +247,7 @@ static int print_table(const struct list_report *report, bool color)
 /* --- what is wrong -------------------------------------------------------------------- */
 
 struct item {
-	const struct listed_mirror *part;	/* NULL: of no mirror */
+	const struct listed_mirror *part;
 	struct finding finding;
 };
 
@@ -263,39 +275,49 @@ static void item_add(void *context, const struct listed_mirror *part, const stru
 	items->items[items->nr++] = (struct item){ part, *finding };
 }
 
-static void print_item(const struct item *item)
+/* "vg/home's log: leg 1: 'D', write errors" */
+static void item_text(char *out, size_t room, const struct item *item)
 {
-	char subject[320] = "", text[640];
+	char subject[320];
 
-	if (item->part)
-		report_list_subject(subject, sizeof(subject), item->part);
-	snprintf(text, sizeof(text), "%s%s%s", subject, *subject && *item->finding.detail ? ": " : "",
-		 item->finding.detail);
-	report_text_item(ITEM_INDENT, text);
+	snprintf(out, room, "%s%s%s", report_list_subject(subject, sizeof(subject), item->part),
+		 *item->finding.detail ? ": " : "", item->finding.detail);
 }
 
-/* A sentence, the mirrors that it is about, and what to do, each once. */
-static void print_finding(const struct items *items, enum finding_id id, bool color)
+/* A sentence, the mirrors that it is about, and what to do, each once; a note is no more
+ * than what it says of its mirror. */
+static void print_finding(const struct items *items, enum finding_id id, bool color, bool *any)
 {
 	const struct finding_row *row = finding_row(id);
+	bool first = true;
 	char text[640];
-	bool any = false;
 
 	for (size_t i = 0; i < items->nr; i++) {
 		if (items->items[i].finding.id != id)
 			continue;
-		snprintf(text, sizeof(text), "%s.", row->text);
-		if (!any && id == FINDING_NOTE)
-			report_text_classed(row->class, color, "");
-		else if (!any)
+		if (!*any)
+			putchar('\n');
+		*any = true;
+		item_text(text, sizeof(text), &items->items[i]);
+		if (id == FINDING_NOTE) {
 			report_text_classed(row->class, color, text);
-		any = true;
-		print_item(&items->items[i]);
+			continue;
+		}
+		if (first)
+			report_text_classed(row->class, color, row->text);
+		first = false;
+		report_text_item(ITEM_INDENT, text);
 	}
-	if (!any || !row->remedy)
+	if (first || !row->remedy)
 		return;
 	snprintf(text, sizeof(text), "What to do: %s.", row->remedy);
 	report_text_paragraph("", text);
+}
+
+static bool is_printed(const struct list_report *report, unsigned int id)
+{
+	return finding_row(id)->class != FINDING_CLASS_NOTE || id == FINDING_NOTE ||
+	       report->words->verbose;
 }
 
 static int print_findings(const struct list_report *report, bool color)
@@ -305,18 +327,15 @@ static int print_findings(const struct list_report *report, bool color)
 		FINDING_CLASS_NOTE,
 	};
 	struct items items = { 0 };
+	bool any = false;
 
 	for (size_t i = 0; i < report->list->nr; i++)
 		if (report->wanted[i])
 			report_list_findings(report, i, item_add, &items);
-	for (size_t i = 0; i < report->list->findings.nr; i++)
-		item_add(&items, NULL, &report->list->findings.items[i]);
 	for (size_t c = 0; c < sizeof(classes) / sizeof(*classes) && !items.failed; c++)
 		for (unsigned int id = 0; id < FINDING_COUNT; id++)
-			if (finding_row(id)->class == classes[c] &&
-			    (classes[c] != FINDING_CLASS_NOTE || id == FINDING_NOTE ||
-			     report->words->verbose))
-				print_finding(&items, id, color);
+			if (finding_row(id)->class == classes[c] && is_printed(report, id))
+				print_finding(&items, id, color, &any);
 	free(items.items);
 	return items.failed ? -ENOMEM : 0;
 }
@@ -341,11 +360,16 @@ int report_list_text(const struct list_report *report, struct error *err)
 	else
 		puts(report->exit_status ? "No mirrors were found where one could look." :
 		     "There are no mirrors on this host.");
+	if (!r && report->list->left_over) {
+		putchar('\n');
+		report_text_classed(FINDING_CLASS_WARNING, color, report->list->left_over);
+	}
 	if (!r)
 		r = print_findings(report, color);
 	if (r)
 		return error_operation(err, ENOMEM, "not enough memory to print the list");
 	if (any_row(report) && !report->exit_status)
-		puts("Kernel and logs agree. Whether clean bits are true, mirrorctl audit tells.");
+		puts("\nNothing is wrong by what kernel and logs say. Only mirrorctl audit, which reads\n"
+		     "the legs, can tell whether clean bits are true.");
 	return 0;
 }

@@ -157,6 +157,10 @@ static const struct finding_row rows[FINDING_COUNT] = {
 		"status-unread", FINDING_CLASS_UNKNOWN,
 		"what the kernel says of this mirror could not be read, or was not understood",
 		NULL, "see dmsetup table and dmsetup status" },
+	[FINDING_LAYOUT_UNREAD] = {
+		"layout-unread", FINDING_CLASS_UNKNOWN,
+		"where its legs and its log lie is not known, so the log was not read",
+		NULL, NULL },
 	[FINDING_SUSPENDED] = {
 		"suspended", FINDING_CLASS_WARNING,
 		"it is suspended: whoever reads or writes it waits",
@@ -165,10 +169,6 @@ static const struct finding_row rows[FINDING_COUNT] = {
 		"abandoned", FINDING_CLASS_WRONG,
 		"a mirrorctl that is dead has left it suspended: whoever reads or writes it waits",
 		NULL, "resume it by the line given; it is safe" },
-	[FINDING_LEFT_OVER] = {
-		"left-over", FINDING_CLASS_WARNING,
-		"device-mapper maps of a mirrorctl that is gone are left; LVM cannot activate the volume meanwhile",
-		NULL, "remove them by the lines given" },
 };
 
 const struct finding_row *finding_row(enum finding_id id)

@@ -83,6 +83,8 @@ void listed_mirror_judge(struct finding_list *list, const struct listed_mirror *
 		finding_add(list, FINDING_STATUS_UNREAD, "%s", listed->table_unread);
 	else if (is_active && !listed->mirror.status_known)
 		finding_add(list, FINDING_STATUS_UNREAD, "%s", "no status");
+	if (*listed->layout_unread)
+		finding_add(list, FINDING_LAYOUT_UNREAD, "%s", listed->layout_unread);
 	judge_log(list, listed);
 	finding_add_mirror(list, &listed->mirror, NULL);
 	if (listed->kind == LISTED_CONVERTING && listed->to_copy)

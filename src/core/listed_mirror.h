@@ -59,6 +59,16 @@ enum listed_log {
 	LISTED_LOG_OTHER,	/* userspace, clustered: not to be read from here */
 };
 
+/* What else is to be known of the volume group. */
+enum listed_group {
+	LISTED_GROUP_PLAIN,	/* or none */
+	LISTED_GROUP_EXPORTED,
+	LISTED_GROUP_CLUSTERED,
+	LISTED_GROUP_SHARED,	/* other hosts may use it at the same time */
+	LISTED_GROUP_FOREIGN,	/* another host's, by its system ID */
+	LISTED_GROUP_TWICE,	/* two groups have this name: only uuids tell them apart */
+};
+
 struct listed_mirror {
 	/* Owned. */
 	char *name;		/* as one would type it: "vg/home"; of a part, its owner's */
@@ -70,14 +80,15 @@ struct listed_mirror {
 
 	enum listed_kind kind;
 	enum listed_log log_kind;
+	enum listed_group group;
 	size_t owner;		/* index of the mirror that this is a part of (LISTED_LOG,
 				 * LISTED_UPPER); its own otherwise */
 	bool segmented;		/* its device has several targets: mirror.start tells which */
-	bool is_lv;
 	bool nosync;		/* LVM: declared in sync when it was made */
 	bool partial;		/* LVM: a physical volume is missing */
 	bool table_known;	/* else only name, activity and length */
-	char table_unread[160];	/* why not */
+	char table_unread[160];	/* why not; empty: a daemon's log, or inactive */
+	char layout_unread[200];	/* why LVM's report does not tell where its parts are */
 	bool log_known;
 	struct mirror_log log;	/* without its bits */
 	char log_unread[160];	/* why a log on disk was not read; empty: it was, or is core */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/lvm_hold.h"
+
 /* --- what is gathered ----------------------------------------------------------------- */
 
 struct listed_mirror *gathering_add(struct gathering *gathering, struct found_mirror **found)
@@ -46,6 +48,8 @@ static void gathering_free(struct gathering *gathering)
 		found_mirror_free(&gathering->found[i]);
 	free(gathering->found);
 	free(gathering->devices);
+	lvm_report_free(&gathering->report);
+	free(gathering->system_id);
 }
 
 struct pair {
@@ -101,15 +105,51 @@ static int ask_mapper(struct mirror_list *list, struct gathering *gathering)
 
 	if (r && r != -ENOMEM)
 		gap_add(list, &err, r == -ENODEV);
+	gathering->mapper_asked = !r || r == -ENODEV;
 	return r == -ENOMEM ? r : 0;
+}
+
+/* Asked only where some group says whose it is. */
+static int ask_system_id(struct gathering *gathering)
+{
+	struct error ignored = { 0 };
+	int r;
+
+	for (size_t i = 0; i < gathering->report.nr_vgs; i++)
+		if (*gathering->report.vgs[i].system_id) {
+			r = lvm_host_system_id(&gathering->system_id, &ignored);
+			return r == -ENOMEM || r == -ECANCELED ? r : 0;
+		}
+	return 0;
+}
+
+static int ask_lvm(struct mirror_list *list, struct gathering *gathering)
+{
+	struct error err = { 0 };
+	int r;
+
+	lvm_watch_cancel(gathering->request->cancelled, gathering->request->context);
+	r = lvm_report_read(&gathering->report, NULL, &err);
+	if (!r)
+		r = ask_system_id(gathering);
+	lvm_watch_cancel(NULL, NULL);
+	if (!r || r == -ENOMEM || r == -ECANCELED)
+		return r;
+	gap_add(list, &err, false);
+	return 0;
 }
 
 /* --- the whole ------------------------------------------------------------------------ */
 
 static int gather(struct mirror_list *list, struct gathering *gathering, struct error *err)
 {
-	int r = ask_mapper(list, gathering);
+	/* LVM first: what is activated meanwhile is then seen as active. */
+	int r = ask_lvm(list, gathering);
 
+	if (!r)
+		r = ask_mapper(list, gathering);
+	if (!r)
+		r = gathering_add_lvm(gathering);
 	if (!r)
 		r = gathering_sort(gathering);
 	if (!r)
@@ -129,6 +169,7 @@ int mirror_list_read(struct mirror_list *list, const struct list_request *reques
 	r = gather(list, &gathering, err);
 	mapper_release();
 	gathering_free(&gathering);
+	list->left_over = r ? NULL : lvm_hold_leftovers();
 	list->mirrors = gathering.mirrors;
 	list->nr = gathering.nr;
 	if (r)
@@ -141,5 +182,6 @@ void mirror_list_free(struct mirror_list *list)
 	for (size_t i = 0; i < list->nr; i++)
 		listed_mirror_free(&list->mirrors[i]);
 	free(list->mirrors);
+	free(list->left_over);
 	memset(list, 0, sizeof(*list));
 }

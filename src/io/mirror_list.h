@@ -22,7 +22,7 @@ struct list_gap {
 struct mirror_list {
 	struct listed_mirror *mirrors;	/* by name; parts of one (kinds LOG, UPPER) among them */
 	size_t nr;
-	struct finding_list findings;	/* of no mirror in particular */
+	char *left_over;	/* what a killed run left, and how it goes away; NULL: nothing */
 	struct list_gap gaps[LIST_GAPS_MAX];
 	unsigned int nr_gaps;
 };

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "io/device.h"
-#include "io/lvm.h"
+#include "io/dm_names.h"
 #include "io/marker.h"
 
 static const struct mapped_device *device_of_number(const struct gathering *gathering, dev_t number)
@@ -57,16 +57,6 @@ static bool is_real_layer(const char *dm_name)
 	       dm_name[length - strlen(real) - 1] != '-';
 }
 
-/* Volume group and LV, as far as the names of an LVM device tell; allocated. */
-static bool lvm_names(char **vg, char **lv, const struct mapped_device *device)
-{
-	if (strncmp(device->uuid, "LVM-", 4) || !lvm_dm_name_split(vg, lv, device->name))
-		return false;
-	if (is_real_layer(device->name))
-		(*lv)[strlen(*lv) - strlen("-real")] = '\0';
-	return true;
-}
-
 static void kind_of_lv(struct listed_mirror *listed, const char *dm_name, char *lv)
 {
 	if (suffix_cut(lv, "_mimagetmp_"))
@@ -79,39 +69,33 @@ static void kind_of_lv(struct listed_mirror *listed, const char *dm_name, char *
 
 static int name_it(struct listed_mirror *listed, const struct mapped_device *device)
 {
-	char *vg = NULL, *lv = NULL;
-	int r = 0;
+	char name[256], *lv;
 
-	if (lvm_names(&vg, &lv, device)) {
+	if (mapped_lv_name(name, sizeof(name), device)) {
+		lv = strchr(name, '/') + 1;
 		kind_of_lv(listed, device->name, lv);
-		listed->is_lv = true;
-		if (asprintf(&listed->name, "%s/%s", vg, lv) < 0)
-			listed->name = NULL;
-		listed->vg = vg;
-		vg = NULL;
+		listed->vg = strndup(name, (size_t)(lv - 1 - name));
+		if (!listed->vg)
+			return -ENOMEM;
 	} else {
-		listed->name = strdup(device->name);
+		snprintf(name, sizeof(name), "%s", device->name);
 	}
+	listed->name = strdup(name);
 	listed->mirror.name = strdup(device->name);
 	listed->mirror.uuid = device->uuid[0] ? strdup(device->uuid) : NULL;
-	if (!listed->name || !listed->mirror.name || (device->uuid[0] && !listed->mirror.uuid))
-		r = -ENOMEM;
-	free(vg);
-	free(lv);
-	return r;
+	return listed->name && listed->mirror.name && (!device->uuid[0] || listed->mirror.uuid) ?
+	       0 : -ENOMEM;
 }
 
 /* "home_mimage_0" of an LV, a dm name, "sdb1"; the word itself where nothing is known. */
 static char *place_name(const struct gathering *gathering, const char *word)
 {
 	const struct mapped_device *device = device_of_word(gathering, word);
-	char *vg, *lv, *path, *name;
+	char lv[256], *path, *name;
 	dev_t number;
 
-	if (device && lvm_names(&vg, &lv, device)) {
-		free(vg);
-		return lv;
-	}
+	if (device && mapped_lv_name(lv, sizeof(lv), device))
+		return strdup(strchr(lv, '/') + 1);
 	if (device)
 		return strdup(device->name);
 	if (!device_number_parse(&number, word) || device_path_of_number(&path, number))
@@ -287,7 +271,7 @@ int gathering_relate(struct gathering *gathering)
 	int r = 0;
 
 	for (size_t i = 0; i < gathering->nr && !r; i++)
-		for (size_t j = 0; j < gathering->nr && !r; j++)
+		for (size_t j = 0; gathering->found[i].number && j < gathering->nr && !r; j++)
 			r = relate(gathering, i, j);
 	return r;
 }

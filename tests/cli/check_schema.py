@@ -31,21 +31,16 @@ RARE_KEYS = {
     ("repair", "online"), ("repair_online", "rounds"), ("repair_online", "suspended_ms"),
     ("repair_online", "suspend_call_ms"), ("repair_online", "in_sync"),
     ("repair_online", "differing_after"),
-    ("finding", "part"),
-} | {("listed_mirror", key) for key in (
-    "name", "dm_name", "uuid", "vg", "kind", "activity", "segment_start_sector", "length_bytes",
-    "region_size_bytes", "regions", "in_sync", "copied", "sync", "nosync", "partial", "legs", "log",
-    "resume", "findings")
-} | {("listed_leg", key) for key in ("leg", "missing", "device", "name", "health")
-} | {("listed_log", key) for key in (
-    "kind", "missing", "device", "name", "health", "accepted", "nr_regions", "clean",
-    "set_on_disk", "unread")
+    ("finding", "part"), ("list_report", "left_over"),
+    ("listed_mirror", "dm_name"), ("listed_mirror", "in_sync"), ("listed_mirror", "copied"),
+    ("listed_mirror", "sync"), ("listed_mirror", "resume"), ("listed_leg", "health"),
+    ("listed_leg", "device"), ("listed_log", "health"), ("listed_log", "device"),
 }
 RARE_IDS = {
     "finding_id": {"health-leg", "health-log", "more-clean-than-sync", "note",
                    "mirror-changed", "suspect", "suspect-core-log", "buffered-reads", "log-signature",
-                   "leg-signature-pv", "log-header-truncated", "log-unread", "log-daemon",
-                   "status-unread", "suspended", "abandoned", "left-over"},
+                   "leg-signature-pv", "log-header-truncated", "log-daemon",
+                   "status-unread", "suspended", "abandoned"},
     "cause_id": {"switched-leg"},
 }
 

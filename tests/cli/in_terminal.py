@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """in_terminal.py COLUMNS WORD...: runs the words in a terminal of that width.
 
-What they print goes to stdout, with plain line ends; their exit status is passed on.
+What they print on it goes to stdout, with plain line ends; their stderr and exit status
+are ours.
 """
 
 import fcntl
@@ -13,8 +14,10 @@ import sys
 import termios
 
 columns, words = int(sys.argv[1]), sys.argv[2:]
+stderr = os.dup(2)
 pid, terminal = pty.fork()
 if not pid:
+    os.dup2(stderr, 2)
     os.environ.pop("COLUMNS", None)
     # The parent sets the width before it lets us go on.
     os.read(0, 1)
