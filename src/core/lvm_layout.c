@@ -114,7 +114,7 @@ static int check_stripes(const struct layout *layout, const struct lvm_lv *lv,
 		return contradiction(layout, lv, "a segment lies on nothing");
 	if (segment->nr_areas == 1)
 		return 0;
-	if (strcmp(segment->type, "striped") || !chunk || chunk & (chunk - 1) ||
+	if (strcmp(segment->type, "striped") || !chunk ||
 	    segment->sectors % segment->nr_areas ||
 	    segment->sectors / segment->nr_areas % chunk)
 		return contradiction(layout, lv, "%zu stripes of %" PRIu32 " sectors do not make a "

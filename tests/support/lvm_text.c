@@ -44,6 +44,21 @@ char *lvm_text_replace(char *text, const char *from, const char *to)
 	return made;
 }
 
+char *lvm_text_replace_in(char *text, const char *row, const char *from, const char *to)
+{
+	char *start = strstr(text, row), *end, *line, *made;
+
+	ck_assert_msg(start, "no %s in the report", row);
+	end = strchrnul(start, '\n');
+	while (start > text && start[-1] != '\n')
+		start--;
+	line = lvm_text_replace(strndup(start, (size_t)(end - start)), from, to);
+	ck_assert_int_gt(asprintf(&made, "%.*s%s%s", (int)(start - text), text, line, end), 0);
+	free(line);
+	free(text);
+	return made;
+}
+
 char *lvm_text_without(char *text, const char *field)
 {
 	char quoted[64], *at = text, *end;

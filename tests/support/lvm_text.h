@@ -13,6 +13,8 @@
 char *lvm_text_recorded(const char *name);
 /* Every `from` becomes `to`; there is one at least. Frees `text`. */
 char *lvm_text_replace(char *text, const char *from, const char *to);
+/* The same, in the first line alone that holds `row`. */
+char *lvm_text_replace_in(char *text, const char *row, const char *from, const char *to);
 /* Takes `"field":"…"` out of every row that has it. Frees `text`. */
 char *lvm_text_without(char *text, const char *field);
 

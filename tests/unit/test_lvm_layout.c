@@ -216,7 +216,10 @@ START_TEST(layer)
 	lay_out_recorded("upconvert-active", "lv_mimagetmp_2");
 	ck_assert_ptr_eq(mirror.lv, mirror.visible);
 	done();
-	/* a layer that is no mirror is not gone into */
+	/* a layer that is of another size, or no mirror, is not gone into */
+	refused(lvm_text_replace_in(lvm_text_recorded("upconvert-inactive"),
+				    "\"lv_name\":\"[lv_mimagetmp_2]\"", "16384", "18432"),
+		"lv", -EOPNOTSUPP, "mirrored in pieces");
 	refused(lvm_text_replace(lvm_text_recorded("upconvert-inactive"),
 				 "\"segtype\":\"mirror\", \"seg_start\":\"0\"",
 				 "\"segtype\":\"raid1\", \"seg_start\":\"0\""),
@@ -258,6 +261,15 @@ START_TEST(missing_legs)
 	}
 	ck_assert_uint_eq(nr_missing, 2);
 	ck_assert(!mirror.log.missing);
+	done();
+	/* each alone says so: lv_attr, and the PV */
+	lay_out(lvm_text_replace_in(lvm_text_recorded("mirror-inactive"),
+				    "\"lv_name\":\"[lv_mimage_1]\"", "Iwi---m---", "Iwi---m-p-"), "lv");
+	ck_assert(mirror.legs[1].missing && !mirror.legs[0].missing);
+	done();
+	lay_out(lvm_text_replace_in(lvm_text_recorded("mirror-inactive"),
+				    "\"pv_name\":\"/dev/ubdb\"", "a--", "a-m"), "lv");
+	ck_assert(mirror.legs[1].missing && !mirror.legs[0].missing);
 	done();
 	lay_out_recorded("partial-log", "lv");
 	ck_assert(mirror.log.missing);
@@ -344,6 +356,10 @@ START_TEST(contradictions)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		refused(lvm_text_replace(lvm_text_recorded("mirror-inactive"), cases[i].from,
 					 cases[i].to), "lv", -EBADMSG, cases[i].reason);
+	refused(lvm_text_replace_in(lvm_text_recorded("mirrored-log-inactive"),
+				    "\"lv_name\":\"[lv_mlog]\"", "\"mirror_log\":\"\"",
+				    "\"mirror_log\":\"[lv_mlog_mimage_0]\""), "lv", -EBADMSG,
+		"no log of its own");
 	refused(with_image("\"segtype\":\"linear\", \"seg_start\":\"2048\", "
 			   "\"seg_size\":\"16384\""), "lv", -EBADMSG, "do not follow each other");
 	refused(with_image("\"segtype\":\"linear\", \"seg_start\":\"0\", "

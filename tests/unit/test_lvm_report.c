@@ -120,6 +120,7 @@ END_TEST
 
 START_TEST(segments)
 {
+	char *text = lvm_text_recorded("pvmove-inactive");
 	struct lvm_report report;
 	const struct lvm_lv *lv;
 	uint64_t end = 0;
@@ -133,6 +134,19 @@ START_TEST(segments)
 		ck_assert_uint_eq(lv->segments[i].stripe_sectors, 0);
 	}
 	ck_assert_uint_eq(end, lv->sectors);
+	lvm_report_free(&report);
+
+	/* in another order */
+	text = lvm_text_replace(text, "\"mirror\", \"seg_start\":\"0\"", "\"mirror\", \"x\":\"0\"");
+	text = lvm_text_replace(text, "\"mirror\", \"seg_start\":\"16384\"",
+				"\"mirror\", \"seg_start\":\"0\"");
+	text = lvm_text_replace(text, "\"x\":\"0\"", "\"seg_start\":\"16384\"");
+	parse(&report, text);
+	lv = lv_of(&report, "vg", "pvmove0");
+	ck_assert_uint_eq(lv->segments[0].start, 0);
+	ck_area(&lv->segments[0].areas[0], "/dev/ubda", false, 8, 8);
+	ck_assert_uint_eq(lv->segments[1].start, 16384);
+	ck_area(&lv->segments[1].areas[0], "/dev/ubda", false, 0, 8);
 	lvm_report_free(&report);
 
 	parse_recorded(&report, "striped-inactive");
