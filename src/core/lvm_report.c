@@ -11,13 +11,17 @@
 
 #define UUID_LENGTH 32u		/* without dashes */
 
-/* --binary and the settings of "report" make every lvm say the same; where a group's own
- * words need a version, older ones are asked ("vg_attr", not "vg_shared"). */
+/* --binary and these settings make every lvm say the same, whatever lvm.conf holds (with
+ * its "prefixes" 2.03.16 prints no JSON at all). Where a state has a field of its own in
+ * newer versions only, its letter is asked for ("vg_attr", not "vg_shared"). */
+#define REPORT_SETTINGS "report{compact_output=0 compact_output_cols=\"\" prefixes=0 quoted=1 " \
+	"buffered=1 columns_as_rows=0 list_item_separator=\",\" mark_hidden_devices=1} "
+#define LOG_SETTINGS "log{prefix=\"\" command_names=0 verbose=0 report_command_log=0}"
+
 const char *const lvm_report_arguments[] = {
 	"fullreport", "--all", "--foreign", "--shared", "--reportformat", "json",
 	"--units", "s", "--nosuffix", "--binary", "--config",
-	"report{compact_output=0 compact_output_cols=\"\" list_item_separator=\",\" "
-		"mark_hidden_devices=1}",
+	REPORT_SETTINGS LOG_SETTINGS,
 	"--configreport", "vg", "-o",
 	"vg_name,vg_uuid,vg_attr,vg_extent_size,vg_seqno,vg_systemid,vg_lock_type",
 	"--configreport", "pv", "-o", "pv_name,pv_uuid,pv_attr,pe_start,pv_size",
@@ -371,16 +375,19 @@ static int entry_read(struct lvm_vg *vg, struct json_object *entry, struct error
 	struct lvm_row row = { .section = "vg" };
 	int r = section_get(&vgs, entry, "vg", err);
 
-	if (r || !vgs || !json_object_array_length(vgs))
+	if (!r)
+		r = section_get(&lvs, entry, "lv", err);
+	if (r)
 		return r;
+	if (!vgs || !json_object_array_length(vgs))
+		return !lvs || !json_object_array_length(lvs) ? 0 :
+		       lvm_report_refuse(err, "it holds logical volumes of no group");
 	if (json_object_array_length(vgs) > 1)
 		return lvm_report_refuse(err, "it does not keep volume groups apart");
 	row.object = json_object_array_get_idx(vgs, 0);
 	r = vg_row_read(vg, &row, err);
 	if (!r)
 		r = section_get(&pvs, entry, "pv", err);
-	if (!r)
-		r = section_get(&lvs, entry, "lv", err);
 	if (!r)
 		r = section_get(&segments, entry, "seg", err);
 	if (!r)

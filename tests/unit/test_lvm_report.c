@@ -330,6 +330,8 @@ START_TEST(damaged)
 	refused(strdup("{\"report\":[{\"vg\":[[]]}]}"), "no row");
 	refused(strdup("{\"report\":[{\"vg\":[{},{}]}]}"), "apart");
 	refused(strdup("{\"report\":[{\"vg\":[{}]}]}"), "vg_name");
+	refused(strdup("{\"report\":[{\"vg\":[], \"lv\":[{}]}]}"), "of no group");
+	refused(strdup("{\"report\":[{\"lv\":[{}]}]}"), "of no group");
 	refused(strdup("{'report':[]}"), "not JSON");
 	refused(strdup("{\"report\":[]} \n{"), "cut short");
 	bomb = malloc(1000001);
@@ -436,6 +438,10 @@ START_TEST(names)
 	ck_assert_str_eq(lv->mirror_log, "lv_mlog");
 	lvm_report_free(&report);
 
+	text = lvm_text_replace(lvm_text_recorded("partial-leg"), "\"a-m\"", "\"a--\"");
+	parse(&report, lvm_text_replace(text, "\"pv_missing\":\"missing\"", "\"pv_missing\":\"\""));
+	ck_assert(lvm_vg_pv(report.vgs, "[unknown]")->missing);
+	lvm_report_free(&report);
 	/* what older versions print of a missing PV */
 	text = lvm_text_recorded("partial-leg");
 	text = lvm_text_replace(text, "[unknown]", "unknown device");
