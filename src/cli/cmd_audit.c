@@ -200,11 +200,9 @@ static char *identify(struct session *session, const struct audit_words *words,
 
 static int check_can_audit(struct session *session, struct error *err)
 {
-	const struct opened_mirror *opened = &session->opened;
+	int r = session_check_legs(session, "audit compares", err);
 
-	if (opened->log_only)
-		return error_usage(err, "audit compares legs: give --leg twice or more and --region-size beside --log");
-	return session->has_log ? 0 : session_trust_count(session, err);
+	return r || session->has_log ? r : session_trust_count(session, err);
 }
 
 static int run(int argc, char **argv)
@@ -238,7 +236,7 @@ static int run(int argc, char **argv)
 	if (!r)
 		r = compare(&comparison, &words, &session, &err);
 	if (r) {
-		status = command_failed(&command_audit, &err, words.report.json);
+		status = command_not_done(&command_audit, r, &err, words.report.json);
 		goto out;
 	}
 	make_report(&report, &words, &session, &comparison);

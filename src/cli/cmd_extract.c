@@ -295,13 +295,6 @@ static void print_report(struct extract_report *report)
 		report_extract_text(report);
 }
 
-static int failed(const struct error *err, int r, bool json)
-{
-	int status = command_failed(&command_extract, err, json && r != -ECANCELED);
-
-	return r == -ECANCELED ? EXIT_INTERRUPTED : status;
-}
-
 static int run(int argc, char **argv)
 {
 	static struct extract_words words;
@@ -317,14 +310,14 @@ static int run(int argc, char **argv)
 		return EXIT_USAGE;
 	r = validate(&words, &err);
 	if (r)
-		return failed(&err, r, words.report.json);
+		return command_not_done(&command_extract, r, &err, words.report.json);
 	signals_install();
 	report.file = words.file;
 	report.output = words.output;
 	report.leg = words.leg;
 	r = journal_input_open(&input, words.file, &err);
 	if (r)
-		return failed(&err, r, words.report.json);
+		return command_not_done(&command_extract, r, &err, words.report.json);
 	r = extract_begin(&extract, &input.source, words.report.max_runs ?
 			  words.report.max_runs : MAX_RUNS_DEFAULT, &err);
 	if (!r && words.leg_given)
@@ -332,7 +325,7 @@ static int run(int argc, char **argv)
 	else if (!r)
 		r = extract_read(&extract, NULL, signals_cancelled, NULL, &err);
 	if (r)
-		report.exit_status = failed(&err, r, words.report.json);
+		report.exit_status = command_not_done(&command_extract, r, &err, words.report.json);
 	else
 		print_report(&report);
 	extract_free(&extract);

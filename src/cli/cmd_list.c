@@ -175,7 +175,7 @@ static int run(int argc, char **argv)
 	r = mirror_list_read(&list, &request, &err);
 	if (r == -ECANCELED) {
 		error_operation(&err, ECANCELED, "interrupted before all mirrors were looked at");
-		return command_ended(&command_list, &err, words.report.json, EXIT_INTERRUPTED);
+		return command_not_done(&command_list, r, &err, words.report.json);
 	}
 	wanted = calloc(list.nr + 1, sizeof(*wanted));
 	report.wanted = wanted;

@@ -210,11 +210,9 @@ static int run(int argc, char **argv)
 	if (!r)
 		r = do_repair(&job, &err);
 	if (r) {
-		int interrupted = r == -ECANCELED && signals_stop_wanted() ? EXIT_INTERRUPTED : 0;
-
 		/* What was done all the same is told, behind what went wrong. */
-		status = command_ended(&command_repair_log, &err,
-				       words.report.json && !job.cleared, interrupted);
+		status = command_not_done(&command_repair_log, r, &err,
+					  words.report.json && !job.cleared);
 		if (!job.cleared || job.hung)
 			goto out;
 		also = status;

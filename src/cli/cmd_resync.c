@@ -237,9 +237,7 @@ static int run(int argc, char **argv)
 	if (!r)
 		r = do_resync(&job, &err);
 	if (r) {
-		status = command_ended(&command_resync, &err, words.report.json,
-				       r == -ECANCELED && signals_stop_wanted() ?
-				       EXIT_INTERRUPTED : 0);
+		status = command_not_done(&command_resync, r, &err, words.report.json);
 		goto out;
 	}
 	job.exit_status = status = status_of(&job);

@@ -100,7 +100,7 @@ static int run(int argc, char **argv)
 	if (!r)
 		r = write_mapfile(&session, &words, &err);
 	if (r) {
-		status = signals_stop_wanted() ? EXIT_INTERRUPTED : command_failed(&command_show, &err, words.report.json);
+		status = command_not_done(&command_show, r, &err, words.report.json);
 		goto out;
 	}
 	report.runs = words.runs;

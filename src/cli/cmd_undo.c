@@ -128,7 +128,7 @@ static int run(int argc, char **argv)
 	job.words = &words;
 	r = do_undo(&job, &err);
 	if (r) {
-		status = command_failed(&command_undo, &err, words.report.json);
+		status = command_not_done(&command_undo, r, &err, words.report.json);
 		goto out;
 	}
 	job.exit_status = status = status_of(&job);

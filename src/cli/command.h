@@ -61,9 +61,9 @@ bool command_parse(const struct command *command, int argc, char **argv, void *w
  * an object on stdout) and returns the exit status for it. */
 int command_failed(const struct command *command, const struct error *err, bool json);
 
-/* The same, with more bits of the exit status; EXIT_INTERRUPTED among them stands for the
- * failure itself. */
-int command_ended(const struct command *command, const struct error *err, bool json, int also);
+/* The same for what returned `r`: EXIT_INTERRUPTED where the user's signal is what ended
+ * it, also while a device did not answer. */
+int command_not_done(const struct command *command, int r, const struct error *err, bool json);
 
 /* Does any word say --json? For errors that come before the words are parsed. */
 bool words_want_json(int argc, char **argv);

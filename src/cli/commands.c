@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/json_stream.h"
+#include "cli/signals.h"
 
 const struct command *const commands[] = { &command_list, &command_show, &command_audit,
 					   &command_repair_log, &command_undo,
@@ -23,10 +25,7 @@ static void print_json_error(const char *command, const char *text, int status)
 {
 	struct json_stream stream;
 
-	json_begin(&stream, stdout);
-	json_string(&stream, "schema", JSON_SCHEMA_NAME);
-	json_string(&stream, "command", command);
-	json_string(&stream, "version", PACKAGE_VERSION);
+	json_begin_report(&stream, command);
 	json_string(&stream, "error", text);
 	json_uint(&stream, "exit_status", (unsigned int)status);
 	json_end(&stream);
@@ -72,13 +71,8 @@ bool command_parse(const struct command *command, int argc, char **argv, void *w
 	return !r;
 }
 
-int command_ended(const struct command *command, const struct error *err, bool json, int also)
+static int fail_with(const struct command *command, const struct error *err, bool json, int status)
 {
-	int status = err->kind == ERROR_USAGE ? EXIT_USAGE : EXIT_TROUBLE;
-
-	/* Who ends a run knows why it did not come to its end. */
-	status = also & EXIT_INTERRUPTED ? also : status | also;
-
 	fprintf(stderr, "mirrorctl: %s\n", err->text);
 	if (json)
 		print_json_error(command ? command->name : "", err->text, status);
@@ -87,5 +81,12 @@ int command_ended(const struct command *command, const struct error *err, bool j
 
 int command_failed(const struct command *command, const struct error *err, bool json)
 {
-	return command_ended(command, err, json, 0);
+	return fail_with(command, err, json, err->kind == ERROR_USAGE ? EXIT_USAGE : EXIT_TROUBLE);
+}
+
+int command_not_done(const struct command *command, int r, const struct error *err, bool json)
+{
+	if ((r == -ECANCELED || r == -ETIMEDOUT) && signals_stop_wanted())
+		return fail_with(command, err, json, EXIT_INTERRUPTED);
+	return command_failed(command, err, json);
 }

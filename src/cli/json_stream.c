@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SCHEMA_NAME "mirrorctl/1"
 #define EXACT_IN_A_DOUBLE (UINT64_C(1) << 53)
 
 static void print_value(struct json_stream *stream, struct json_object *value)
@@ -54,6 +55,14 @@ void json_begin(struct json_stream *stream, FILE *to)
 {
 	*stream = (struct json_stream){ .to = to, .depth = 1, .first = true };
 	fputc('{', to);
+}
+
+void json_begin_report(struct json_stream *stream, const char *command)
+{
+	json_begin(stream, stdout);
+	json_string(stream, "schema", SCHEMA_NAME);
+	json_string(stream, "command", command);
+	json_string(stream, "version", PACKAGE_VERSION);
 }
 
 void json_end(struct json_stream *stream)

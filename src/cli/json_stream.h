@@ -6,8 +6,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define JSON_SCHEMA_NAME "mirrorctl/1"
-
 /*
  * Writes one JSON object piece by piece, so that a report with millions of runs
  * needs no memory. json-c renders the values; here is only the nesting. A key is
@@ -20,6 +18,8 @@ struct json_stream {
 };
 
 void json_begin(struct json_stream *stream, FILE *to);
+/* Onto stdout, with what every report begins with: schema, command, version. */
+void json_begin_report(struct json_stream *stream, const char *command);
 void json_end(struct json_stream *stream);
 
 void json_open_object(struct json_stream *stream, const char *key);

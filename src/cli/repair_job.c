@@ -59,15 +59,13 @@ static int check_activity(const struct repair_job *job, struct error *err)
 
 int repair_job_check(const struct repair_job *job, struct error *err)
 {
-	const struct opened_mirror *opened = &job->session.opened;
-	int r;
+	int r = session_check_legs(&job->session, "repair-log compares", err);
 
-	if (opened->log_only)
-		return error_usage(err, "repair-log compares legs: give --leg twice or more and --region-size beside --log");
-	if (!job->session.has_log)
-		return error_operation(err, EOPNOTSUPP, "%s has a core log: there are no bits on disk to repair; deactivating and activating it synchronises everything",
-				       opened->mirror.name);
-	r = check_activity(job, err);
+	if (!r)
+		r = session_check_log(&job->session, "there are no bits on disk to repair; deactivating and activating it synchronises everything",
+				      err);
+	if (!r)
+		r = check_activity(job, err);
 	if (!r)
 		r = opts_check_new_file("--output", job->words->output, err);
 	if (!r)

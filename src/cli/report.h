@@ -49,6 +49,9 @@ void report_text_paragraph(const char *heading, const char *text);
 void report_text_classed(enum finding_class class, bool color, const char *text);
 void report_text_bullet(const char *text);
 void report_text_item(const char *mark, const char *text);
+/* "204", "200-201" */
+#define REPORT_RANGE_MAX 48
+const char *report_text_range(char out[REPORT_RANGE_MAX], uint64_t first, uint64_t last);
 /* The set bits as "200-201, 204, 207", cut with an ellipsis where the room ends. */
 void report_text_regions(char *out, size_t room, const struct bitmap *regions);
 /* What the kernel will do with this log at the next activation, one sentence. */

@@ -186,6 +186,13 @@ void report_json_audit(struct json_stream *json, const struct audit_report *repo
 	put_causes(json, report);
 }
 
+void report_json_audit_before(struct json_stream *json, const struct audit_report *report)
+{
+	json_open_object(json, "audit");
+	report_json_audit(json, report);
+	json_close_object(json);
+}
+
 void report_audit_json(const struct audit_report *report)
 {
 	struct json_stream json;

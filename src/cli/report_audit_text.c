@@ -92,12 +92,9 @@ static void print_run(const struct audit_report *report, const struct sector_run
 	const struct region_geometry *geometry = &report->session->opened.mirror.geometry;
 	uint64_t first = region_of_sector(geometry, run->start);
 	uint64_t last = region_of_sector(geometry, run->start + run->sectors - 1);
-	char regions[48], sectors[48], holds[128];
+	char regions[REPORT_RANGE_MAX], sectors[48], holds[128];
 
-	if (first == last)
-		snprintf(regions, sizeof(regions), "%" PRIu64, first);
-	else
-		snprintf(regions, sizeof(regions), "%" PRIu64 "-%" PRIu64, first, last);
+	report_text_range(regions, first, last);
 	snprintf(sectors, sizeof(sectors), "%" PRIu64 "-%" PRIu64, run->start,
 		 run->start + run->sectors - 1);
 	if (run->verdict == VERDICT_UNVERIFIABLE)

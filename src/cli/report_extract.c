@@ -214,10 +214,7 @@ void report_extract_json(const struct extract_report *report)
 	const struct extract *extract = report->extract;
 	struct json_stream json;
 
-	json_begin(&json, stdout);
-	json_string(&json, "schema", JSON_SCHEMA_NAME);
-	json_string(&json, "command", "extract");
-	json_string(&json, "version", PACKAGE_VERSION);
+	json_begin_report(&json, "extract");
 	json_open_object(&json, "result");
 	json_string(&json, "file", report->file);
 	json_flag(&json, "complete", extract->complete);

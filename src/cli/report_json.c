@@ -183,10 +183,7 @@ bool report_json_regions(struct json_stream *json, const char *key,
 void report_json_head(struct json_stream *json, const char *command, const struct session *session,
 		     const char *identity_json)
 {
-	json_begin(json, stdout);
-	json_string(json, "schema", JSON_SCHEMA_NAME);
-	json_string(json, "command", command);
-	json_string(json, "version", PACKAGE_VERSION);
+	json_begin_report(json, command);
 	put_mirror(json, &session->opened, identity_json);
 }
 

@@ -32,5 +32,7 @@ void report_json_content(struct json_stream *json, const char *key, enum content
 void report_json_log(struct json_stream *json, const struct session *session);
 void report_json_activation(struct json_stream *json, const struct session *session);
 void report_json_audit(struct json_stream *json, const struct audit_report *report);
+/* The same as an object "audit", where one was made before something was written. */
+void report_json_audit_before(struct json_stream *json, const struct audit_report *report);
 
 #endif

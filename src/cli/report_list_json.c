@@ -107,10 +107,7 @@ void report_list_json(const struct list_report *report)
 {
 	struct json_stream json;
 
-	json_begin(&json, stdout);
-	json_string(&json, "schema", JSON_SCHEMA_NAME);
-	json_string(&json, "command", "list");
-	json_string(&json, "version", PACKAGE_VERSION);
+	json_begin_report(&json, "list");
 	json_open_array(&json, "mirrors");
 	for (size_t i = 0; i < report->list->nr; i++)
 		if (report->wanted[i] && listed_mirror_is_shown(&report->list->mirrors[i]))

@@ -87,11 +87,8 @@ void report_repair_json(const struct repair_job *job)
 	report_json_head(&json, "repair-log", &job->session, job->identity);
 	json_open_object(&json, "result");
 	report_json_log(&json, &job->session);
-	if (job->compared) {
-		json_open_object(&json, "audit");
-		report_json_audit(&json, &report);
-		json_close_object(&json);
-	}
+	if (job->compared)
+		report_json_audit_before(&json, &report);
 	put_repair(&json, job);
 	json_close_object(&json);
 	report_json_tail(&json, &job->session, job->exit_status);

@@ -192,11 +192,8 @@ void report_resync_json(const struct resync_job *job)
 	report_json_head(&json, "resync", &job->session, job->identity);
 	json_open_object(&json, "result");
 	report_json_log(&json, &job->session);
-	if (job->compared) {
-		json_open_object(&json, "audit");
-		report_json_audit(&json, &report);
-		json_close_object(&json);
-	}
+	if (job->compared)
+		report_json_audit_before(&json, &report);
 	json_open_object(&json, "resync");
 	json_string(&json, "state", state_name(job->state));
 	json_flag(&json, "dry_run", words->write.dry_run);

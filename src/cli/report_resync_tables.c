@@ -79,12 +79,9 @@ static void print_write(const struct resync_job *job, const struct piece *piece)
 	const struct region_geometry *geometry = &job->session.opened.mirror.geometry;
 	uint64_t first = region_of_sector(geometry, piece->start);
 	uint64_t last = report_resync_last_region(geometry, piece);
-	char regions[48], sectors[48], held[24], given[24];
+	char regions[REPORT_RANGE_MAX], sectors[48], held[24], given[24];
 
-	if (first == last)
-		snprintf(regions, sizeof(regions), "%" PRIu64, first);
-	else
-		snprintf(regions, sizeof(regions), "%" PRIu64 "-%" PRIu64, first, last);
+	report_text_range(regions, first, last);
 	snprintf(sectors, sizeof(sectors), "%" PRIu64 "-%" PRIu64, piece->start,
 		 piece->start + piece->count - 1);
 	printf("  %-11s %-21s %9" PRIu64 "  %3u  %-11s", regions, sectors, piece->count,

@@ -29,12 +29,9 @@ static bool next_run(const struct mirror_log *log, uint64_t from, uint64_t *last
 static void print_run(const struct region_geometry *geometry, uint64_t first, uint64_t last,
 		      bool clean)
 {
-	char regions[48], sectors[48], bytes[32];
+	char regions[REPORT_RANGE_MAX], sectors[48], bytes[32];
 
-	if (first == last)
-		snprintf(regions, sizeof(regions), "%" PRIu64, first);
-	else
-		snprintf(regions, sizeof(regions), "%" PRIu64 "-%" PRIu64, first, last);
+	report_text_range(regions, first, last);
 	printf("  %-22s %-10s", regions, clean ? "clean" : "not clean");
 	if (geometry->nr_regions) {
 		uint64_t start = region_start(geometry, first);

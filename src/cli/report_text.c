@@ -76,9 +76,19 @@ void report_text_bullet(const char *text)
 	report_text_item("  *", text);
 }
 
+const char *report_text_range(char out[REPORT_RANGE_MAX], uint64_t first, uint64_t last)
+{
+	if (first == last)
+		snprintf(out, REPORT_RANGE_MAX, "%" PRIu64, first);
+	else
+		snprintf(out, REPORT_RANGE_MAX, "%" PRIu64 "-%" PRIu64, first, last);
+	return out;
+}
+
 void report_text_regions(char *out, size_t room, const struct bitmap *regions)
 {
 	uint64_t from = 0, first, last;
+	char range[REPORT_RANGE_MAX];
 	size_t used = 0;
 
 	out[0] = '\0';
@@ -87,9 +97,8 @@ void report_text_regions(char *out, size_t room, const struct bitmap *regions)
 			snprintf(out + used, room - used, ", …");
 			return;
 		}
-		used += (size_t)snprintf(out + used, room - used, first == last ?
-					 "%s%" PRIu64 : "%s%" PRIu64 "-%" PRIu64,
-					 used ? ", " : "", first, last);
+		used += (size_t)snprintf(out + used, room - used, "%s%s", used ? ", " : "",
+					 report_text_range(range, first, last));
 		from = last + 1;
 	}
 }

@@ -25,10 +25,7 @@ static void put_head(struct json_stream *json, const struct undo_job *job)
 		report_json_head(json, "undo", &job->session, job->identity);
 		return;
 	}
-	json_begin(json, stdout);
-	json_string(json, "schema", JSON_SCHEMA_NAME);
-	json_string(json, "command", "undo");
-	json_string(json, "version", PACKAGE_VERSION);
+	json_begin_report(json, "undo");
 }
 
 static void put_journal(struct json_stream *json, const struct undo_job *job)

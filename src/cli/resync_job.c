@@ -73,16 +73,16 @@ int resync_job_check(struct resync_job *job, struct error *err)
 {
 	const struct opened_mirror *opened = &job->session.opened;
 	const struct mirror_log *log = &job->session.log;
-	int r;
+	int r = session_check_legs(&job->session, "resync copies", err);
 
-	if (opened->log_only)
-		return error_usage(err, "resync copies legs: give --leg twice or more and --region-size beside --log");
+	if (r)
+		return r;
 	if (opened->mirror.activity != MIRROR_INACTIVE)		/* opened for reading only */
 		return error_operation(err, EBUSY, "%s is active: deactivate it first, or let mirrorctl repair-log --online repair it while it runs; nothing was changed",
 				       opened->mirror.name);
-	if (!job->session.has_log)
-		return error_operation(err, EOPNOTSUPP, "%s has a core log: activating it synchronises everything",
-				       opened->mirror.name);
+	r = session_check_log(&job->session, "activating it synchronises everything", err);
+	if (r)
+		return r;
 	if (log->defects & (LOG_TOO_SMALL | LOG_HEADER_TRUNCATED))
 		return error_operation(err, ENOSPC, "%s is too small for the bits of %" PRIu64 " regions: the kernel refuses such a table; take a larger one",
 				       opened->log->name, log->nr_regions);

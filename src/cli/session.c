@@ -138,6 +138,21 @@ int session_open(struct session *session, const struct mirror_words *mirror,
 	return 0;
 }
 
+int session_check_legs(const struct session *session, const char *who, struct error *err)
+{
+	if (!session->opened.log_only)
+		return 0;
+	return error_usage(err, "%s legs: give --leg twice or more and --region-size beside --log", who);
+}
+
+int session_check_log(const struct session *session, const char *why_not, struct error *err)
+{
+	if (session->has_log)
+		return 0;
+	return error_operation(err, EOPNOTSUPP, "%s has a core log: %s", session->opened.mirror.name,
+			       why_not);
+}
+
 int session_check_count(const struct session *session, struct error *err)
 {
 	const struct mirror_log *log = &session->log;

@@ -23,6 +23,10 @@ struct session {
 /* 0 or a negative errno with an error. Closed with session_close(). */
 int session_open(struct session *session, const struct mirror_words *mirror,
 		 const struct report_words *report, struct error *err);
+/* Are there legs, and not --log alone? `who` is "undo compares". A usage error if not. */
+int session_check_legs(const struct session *session, const char *who, struct error *err);
+/* Is there a log on disk? -EOPNOTSUPP with an error if not: "…: <why_not>". */
+int session_check_log(const struct session *session, const char *why_not, struct error *err);
 /* For who writes: the header's count of regions is the only thing that a wrong region
  * size trips over. Where it does not fit and nobody said --length or --table: -EINVAL with
  * a usage error. */

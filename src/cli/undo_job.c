@@ -162,16 +162,14 @@ static int open_failed(struct undo_job *job, int r, const struct error *why, str
 static int check_mirror(const struct undo_job *job, struct error *err)
 {
 	const struct opened_mirror *opened = &job->session.opened;
+	int r;
 
 	if (opened->mirror.activity != MIRROR_INACTIVE)
 		return error_operation(err, EBUSY, "%s is active: the kernel has used the log since the repair; deactivate the mirror, and undo will look with --leg and --log whether anything can still be put back; nothing was changed",
 				       opened->mirror.name);
-	if (opened->log_only)
-		return error_usage(err, "undo compares legs: give --leg twice or more and --region-size beside --log");
-	if (!job->session.has_log)
-		return error_operation(err, EOPNOTSUPP, "%s has a core log: there are no bits on disk to put back; nothing was changed",
-				       opened->mirror.name);
-	return 0;
+	r = session_check_legs(&job->session, "undo compares", err);
+	return r ? r : session_check_log(&job->session, "there are no bits on disk to put back; nothing was changed",
+					 err);
 }
 
 /* Nothing overrides this: bits of one mirror say nothing about another. */

@@ -206,10 +206,7 @@ static void show_json(struct list *list)
 	if (list->opened) {
 		report_json_head(&list->json, "undo", &list->session, NULL);
 	} else {
-		json_begin(&list->json, stdout);
-		json_string(&list->json, "schema", JSON_SCHEMA_NAME);
-		json_string(&list->json, "command", "undo");
-		json_string(&list->json, "version", PACKAGE_VERSION);
+		json_begin_report(&list->json, "undo");
 	}
 	json_open_object(&list->json, "result");
 	json_string(&list->json, "directory", list->directory);
