@@ -73,7 +73,7 @@ _mirrorctl_offer_value()
 		fi
 		;;
 	--log | --table | --mapfile | --from | --output | -o | --save-divergent | --plan | \
-	--write-plan | --source | --state-dir | --config | --device) _mirrorctl_offer_files ;;
+	--write-plan | --undo-file | --source | --state-dir | --config | --device) _mirrorctl_offer_files ;;
 	--progress) _mirrorctl_offer 'auto always never json' ;;
 	--color) _mirrorctl_offer 'auto always never' ;;
 	--io-engine) _mirrorctl_offer 'auto io_uring threads' ;;
@@ -85,7 +85,8 @@ _mirrorctl_takes_value()
 	case $1 in
 	--config | --leg | --log | --region-size | --length | --table | --device | --segment | \
 	--progress | --color | --max-runs | --mapfile | --io-engine | --regions | --sample | \
-	--seed | --rate | --from | --output | -o | --save-divergent | --plan | --write-plan | --source | --state-dir | --max-suspend | --sectors) return 0 ;;
+	--seed | --rate | --from | --output | -o | --save-divergent | --plan | --write-plan | \
+	--undo-file | --source | --state-dir | --max-suspend | --sectors) return 0 ;;
 	*) return 1 ;;
 	esac
 }
@@ -134,7 +135,7 @@ _mirrorctl_offer_options()
 	resync)
 		_mirrorctl_offer "--source= --plan= --write-plan= --verify --rate= --copy-all --readback \
 			--salvage --accept-salvaged \
-			--save-divergent= $write $mirror $report $help"
+			--save-divergent= --undo-file= $write $mirror $report $help"
 		;;
 	audit) _mirrorctl_offer "--all --regions= --sample= --seed= --rate= $mirror $report $help" ;;
 	esac

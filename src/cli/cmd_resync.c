@@ -14,7 +14,7 @@
 #include "core/size.h"
 
 enum { KEY_SOURCE = 8000, KEY_PLAN, KEY_WRITE_PLAN, KEY_VERIFY, KEY_COPY_ALL, KEY_READBACK,
-       KEY_SAVE, KEY_RATE, KEY_SALVAGE, KEY_ACCEPT };
+       KEY_SAVE, KEY_RATE, KEY_SALVAGE, KEY_ACCEPT, KEY_UNDO_FILE };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What to copy:", 3 },
@@ -28,6 +28,8 @@ static const struct argp_option options[] = {
 	{ "readback", KEY_READBACK, NULL, 0, "Read what was written before believing it", 4 },
 	{ "save-divergent", KEY_SAVE, "FILE", 0,
 	  "First keep what differs, of every leg, for mirrorctl extract", 4 },
+	{ "undo-file", KEY_UNDO_FILE, "FILE", 0,
+	  "Keep what is overwritten in a new FILE, for mirrorctl undo", 4 },
 	{ "salvage", KEY_SALVAGE, NULL, 0,
 	  "Take sectors that the source cannot read from another leg, and write them to all", 4 },
 	{ "accept-salvaged", KEY_ACCEPT, NULL, 0, "Then call such regions clean, too", 4 },
@@ -42,6 +44,8 @@ static error_t validate(const struct resync_words *words, const struct argp_stat
 		error_usage(&err, "--source and --plan exclude each other");
 	else if (words->plan && words->write_plan)
 		error_usage(&err, "--plan and --write-plan exclude each other");
+	else if (words->undo_file && words->write_plan)
+		error_usage(&err, "--undo-file goes with a run that copies, and --write-plan copies nothing");
 	else if (words->accept_salvaged && !words->salvage)
 		error_usage(&err, "--accept-salvaged goes with --salvage");
 	else if (words->report.mapfile)
@@ -93,6 +97,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_SAVE:
 		words->save_divergent = arg;
 		return 0;
+	case KEY_UNDO_FILE:
+		words->undo_file = arg;
+		return 0;
 	case ARGP_KEY_END:
 		return validate(words, state);
 	default:
@@ -141,6 +148,8 @@ static void add_findings(struct resync_job *job, const struct resync_result *res
 			    (unsigned long long)result->regions_lied);
 	if (done && !result->regions_failed && result->end == RESYNC_COMPLETE)
 		finding_mark_repaired(findings, FINDING_BOGUS_CLEAN);
+	if (result->keep_error || job->salvage.keep_error)
+		finding_add(findings, FINDING_UNVERIFIABLE, "%s", job->files.kept.text);
 	if (regions || result->log_failed)
 		finding_add(findings, FINDING_UNVERIFIABLE, "%llu regions could not be made equal",
 			    (unsigned long long)regions);

@@ -182,6 +182,20 @@ static void put_result(struct json_stream *json, const struct resync_job *job,
 	json_flag(json, "truncated", result->unreadable.truncated || result->written.truncated);
 }
 
+static void put_undo_file(struct json_stream *json, const struct resync_job *job)
+{
+	if (!job->words->undo_file || !job->journal)
+		return;
+	json_open_object(json, "undo_file");
+	json_string(json, "path", job->words->undo_file);
+	json_uint(json, "kept_bytes", (job->result.kept_sectors + job->salvage.kept_sectors) *
+		  SECTOR_BYTES);
+	json_uint(json, "unkept_sectors", job->result.lost_sectors + job->salvage.lost_sectors);
+	if (job->result.keep_error || job->salvage.keep_error)
+		json_string(json, "error", job->files.kept.text);
+	json_close_object(json);
+}
+
 void report_resync_json(const struct resync_job *job)
 {
 	const struct resync_words *words = job->words;
@@ -200,8 +214,11 @@ void report_resync_json(const struct resync_job *job)
 	if (!words->plan)
 		json_uint(&json, "source", words->source);
 	json_uint(&json, "not_clean", job->nr_not_clean);
+	if (job->journal)
+		json_string(&json, "journal", job->journal);
 	if (job->state == RESYNC_DONE) {
 		put_result(&json, job, &job->result, job->elapsed_ns);
+		put_undo_file(&json, job);
 		put_salvage(&json, job);
 	} else if (job->previewed) {
 		put_result(&json, job, &job->preview, job->preview_ns);

@@ -49,6 +49,21 @@ static void print_contents(const struct resync_job *job)
 	}
 }
 
+static void print_way_back(const struct resync_job *job)
+{
+	const struct resync_words *words = job->words;
+	char text[500], bytes[32];
+
+	if (words->undo_file)
+		snprintf(text, sizeof(text), "what is overwritten goes into %.200s first, %s at most%s",
+			 words->undo_file, size_format(bytes, sizeof(bytes), job->undo_bytes),
+			 words->save_divergent ? ", and --save-divergent keeps what differs" : "");
+	else
+		snprintf(text, sizeof(text), "what is overwritten cannot be brought back%s. --undo-file FILE keeps it",
+			 words->save_divergent ? " to its place; --save-divergent keeps what differs for extract" : "");
+	report_text_paragraph("undo", text);
+}
+
 static void print_work(const struct resync_job *job)
 {
 	const struct region_geometry *geometry = &job->session.opened.mirror.geometry;
@@ -72,10 +87,9 @@ static void print_work(const struct resync_job *job)
 	if (job->words->plan)
 		snprintf(text, sizeof(text), "from the legs that %.200s says; what it skips stays as it is", job->words->plan);
 	else
-		snprintf(text, sizeof(text), "from leg %llu; what the other legs hold there is lost%s", job->words->source,
-			 job->words->save_divergent ? ", but for what --save-divergent keeps" :
-			 ". --save-divergent FILE keeps what differs");
+		snprintf(text, sizeof(text), "from leg %llu", job->words->source);
 	report_text_paragraph("source", text);
+	print_way_back(job);
 }
 
 static void print_rate(const struct resync_result *result, unsigned int nr_legs, uint64_t elapsed_ns)
@@ -144,6 +158,8 @@ static void print_errors(const struct resync_job *job, const struct resync_resul
 				 error_reason(result->leg_error[leg]));
 			report_text_paragraph("FAILED", text);
 		}
+	if (result->keep_error || (result == &job->result && job->salvage.keep_error))
+		report_text_paragraph("FAILED", job->files.kept.text);
 	if (result->log_failed)
 		report_text_paragraph("FAILED", "the log could not be written: what was copied since its last write will be copied again");
 	for (size_t i = 0; i < runs->nr && shown < 20; i++, shown++) {
@@ -232,12 +248,39 @@ void report_resync_plan_text(const struct resync_job *job)
 	fflush(stdout);
 }
 
+/* What an undo would need. */
+static void print_files(const struct resync_job *job)
+{
+	uint64_t kept = job->result.kept_sectors + job->salvage.kept_sectors;
+	uint64_t lost = job->result.lost_sectors + job->salvage.lost_sectors;
+	char text[500], bytes[32];
+	int n;
+
+	if (!job->journal)
+		return;
+	report_text_paragraph("journal", job->journal);
+	if (job->words->undo_file) {
+		n = snprintf(text, sizeof(text), "%.250s holds what was overwritten (%s)", job->words->undo_file,
+			     size_format(bytes, sizeof(bytes), kept * SECTOR_BYTES));
+		if (lost)
+			snprintf(text + n, sizeof(text) - (size_t)n, ", but for %" PRIu64 " sector%s that could not be read",
+				 lost, plural(lost));
+		report_text_paragraph("undo file", text);
+	}
+	if (job->place_warning)
+		report_text_paragraph("note", job->place_warning);
+	if (job->end_lost)
+		report_text_paragraph("note", "that the run has ended could not be noted in the journal: an undo takes what is clean now for its work.");
+}
+
 static const char *next_step(const struct resync_job *job)
 {
 	const struct resync_result *result = &job->result;
 
 	if (result->end == RESYNC_CHANGED)
 		return "nothing was written since. Find out who uses it, then run this again.";
+	if (result->keep_error)
+		return "make room, or name another --undo-file, and run this again: it goes on where the log says. The file holds all that was overwritten up to now.";
 	if (result->end == RESYNC_STOPPED)
 		return "run this again: it goes on where the log says.";
 	if (job->salvaged && !job->words->accept_salvaged && job->salvage.sectors[SALVAGE_DONE])
@@ -279,6 +322,7 @@ void report_resync_text(const struct resync_job *job)
 		print_done(job, &job->result);
 		print_salvage(job);
 		putchar('\n');
+		print_files(job);
 		report_text_paragraph("What to do:", next_step(job));
 	}
 }

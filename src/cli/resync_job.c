@@ -28,6 +28,11 @@ void resync_job_close(struct resync_job *job)
 	}
 	resync_plan_free(&job->plan);
 	comparison_free(&job->comparison);
+	resync_files_close(&job->files);
+	leg_ends_free(&job->ends);
+	free(job->area_before);
+	free(job->journal);
+	free(job->place_warning);
 	free(job->identity);
 	session_close(&job->session, hung);
 }
@@ -89,6 +94,8 @@ int resync_job_check(struct resync_job *job, struct error *err)
 	r = opts_check_new_file("--save-divergent", job->words->save_divergent, err);
 	if (!r)
 		r = opts_check_new_file("--write-plan", job->words->write_plan, err);
+	if (!r)
+		r = opts_check_new_file("--undo-file", job->words->undo_file, err);
 	if (!r)
 		r = session_check_count(&job->session, err);
 	if (!r)
@@ -251,6 +258,7 @@ static int identify(struct resync_job *job, struct error *err)
 		return 0;
 	r = mirror_identify(&identity, &job->session.opened, job->session.engine, err);
 	job->hung = job->hung || r == -ETIMEDOUT;
+	job->weak = !r && !strcmp(identity.kind, "weak");
 	if (!r && mirror_identity_json(&job->identity, &identity, &job->session.opened))
 		r = no_memory(job, err);
 	return r;
@@ -405,19 +413,50 @@ static int preview(struct resync_job *job, struct error *err)
 
 int resync_job_compare(struct resync_job *job, struct error *err)
 {
+	struct error why = { 0 };
+	int r = 0;
+
 	if (job->state != RESYNC_PLANNED)
 		return 0;
 	if (job->words->write_plan)
 		return compare(job, err);
-	return must_preview(job) ? preview(job, err) : 0;
+	if (must_preview(job))
+		r = preview(job, err);
+	if (r || !job->words->undo_file || job->state != RESYNC_PLANNED)
+		return r;
+	/* Where not all regions would find room, only those that differ may. */
+	r = resync_undo_check_space(job, job->previewed ? err : &why);
+	if ((r != -ENOSPC && r != -EFBIG) || job->previewed)
+		return r ? error_operation(err, -r, "%s", why.text) : 0;
+	r = preview(job, err);
+	return r || job->state != RESYNC_PLANNED ? r : resync_undo_check_space(job, err);
 }
 
 static void log_action(const struct resync_job *job)
 {
-	system_log_action("resync offline", "made %" PRIu64 " regions of %s clean, source leg %llu%s",
+	const char *undo = job->journal ? job->words->undo_file : NULL;
+
+	system_log_action("resync offline", "made %" PRIu64 " regions of %s clean, source leg %llu%s; journal %s%s%s",
 			  job->result.regions_copied + job->result.regions_equal,
 			  job->session.opened.mirror.name, job->words->source,
-			  job->words->plan ? " or as planned" : "");
+			  job->words->plan ? " or as planned" : "",
+			  job->journal ? job->journal : "none, as nothing was written",
+			  undo ? "; undo file " : "", undo ? undo : "");
+}
+
+static int hook_keep(void *context, unsigned int leg, uint64_t sector, uint32_t sectors,
+		     const void *old)
+{
+	struct run *run = context;
+
+	return resync_files_keep(&run->job->files, leg, sector, sectors, old);
+}
+
+static int hook_kept(void *context)
+{
+	struct run *run = context;
+
+	return resync_files_kept(&run->job->files);
 }
 
 static bool poll_salvage(void *context, uint64_t done_sectors, uint64_t total_sectors)
@@ -434,6 +473,8 @@ static int salvage(struct resync_job *job, struct run *run, const struct resync_
 {
 	struct salvage_hooks hooks = {
 		.context = run, .poll = poll_salvage, .unchanged = hook_unchanged,
+		.keep = job->words->undo_file ? hook_keep : NULL,
+		.kept = job->words->undo_file ? hook_kept : NULL,
 	};
 	struct salvage_input input = {
 		.engine = copied->engine, .nr_legs = copied->nr_legs,
@@ -458,6 +499,8 @@ static void add_first_pass(struct resync_result *result, const struct resync_res
 	result->bits_cleared += first->bits_cleared;
 	result->hole_bytes += first->hole_bytes;
 	result->header_made_good = result->header_made_good || first->header_made_good;
+	result->kept_sectors += first->kept_sectors;
+	result->lost_sectors += first->lost_sectors;
 	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++) {
 		result->read_bytes[leg] += first->read_bytes[leg];
 		result->written_bytes[leg] += first->written_bytes[leg];
@@ -496,26 +539,41 @@ static int copy(struct resync_job *job, struct run *run, const struct resync_inp
 	return r;
 }
 
-int resync_job_apply(struct resync_job *job, struct error *err)
+static int run_and_time(struct resync_job *job, struct error *err)
 {
 	struct run run = { .job = job };
 	struct resync_hooks hooks = {
 		.context = &run, .now_ns = clock_hook_now, .sleep_ms = clock_hook_sleep,
 		.poll = hook_poll, .unchanged = hook_unchanged,
+		.keep = job->words->undo_file ? hook_keep : NULL,
+		.kept = job->words->undo_file ? hook_kept : NULL,
 	};
 	struct resync_options options;
 	struct resync_input input;
-	int r = save_divergent(job, err);
+	int r;
 
-	if (r)
-		return r;
 	describe(job, &input, &options);
 	progress_start(&run.progress, &job->words->report);
 	r = copy(job, &run, &input, &options, &hooks, err);
 	progress_end(&run.progress);
 	job->elapsed_ns = clock_now_ns() - run.progress.started_ns;
+	return r;
+}
+
+int resync_job_apply(struct resync_job *job, struct error *err)
+{
+	int r = save_divergent(job, err);
+
+	if (!r)
+		r = identify(job, err);
+	if (!r)
+		r = resync_undo_begin(job, err);
+	if (r)
+		return r;
+	r = run_and_time(job, err);
 	if (!r)
 		job->state = RESYNC_DONE;
+	resync_undo_end(job);
 	log_action(job);
 	return r;
 }

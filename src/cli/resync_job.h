@@ -8,6 +8,7 @@
 #include "core/resync_plan.h"
 #include "core/salvage.h"
 #include "io/repair_files.h"
+#include "io/resync_files.h"
 
 /*
  * What `resync offline` does between its words and its report: which regions, from which
@@ -23,6 +24,7 @@ struct resync_words {
 	const char *plan;		/* --plan FILE */
 	const char *write_plan;		/* --write-plan FILE */
 	const char *save_divergent;
+	const char *undo_file;
 	bool verify;
 	bool copy_all;
 	bool readback;
@@ -55,6 +57,14 @@ struct resync_job {
 	struct resync_result preview;
 	uint64_t preview_ns;
 	char *identity;			/* JSON */
+	bool weak;			/* … made of contents, which the run may change */
+	struct leg_ends ends;		/* those */
+	struct resync_files files;
+	void *area_before;		/* the log */
+	char *journal;			/* path; NULL: nothing was written */
+	char *place_warning;
+	uint64_t undo_bytes;		/* that the undo file may need */
+	bool end_lost;			/* its end is not noted in the journal */
 	struct repair_recorded recorded;
 	struct resync_result result;	/* of both passes, where salvage made a second */
 	struct salvage_result salvage;
@@ -74,8 +84,18 @@ int resync_job_select(struct resync_job *job, struct error *err);
 int resync_job_compare(struct resync_job *job, struct error *err);
 /* --write-plan. */
 int resync_job_write_plan(struct resync_job *job, struct error *err);
-/* --save-divergent, then the copying. */
+/* --save-divergent, the journal, then the copying. */
 int resync_job_apply(struct resync_job *job, struct error *err);
 void resync_job_close(struct resync_job *job);
+
+/* --- resync_undo.c --- */
+
+/* May all that will be overwritten go into the undo file? As resync_files_check_space(). */
+int resync_undo_check_space(struct resync_job *job, struct error *err);
+/* The journal and the undo file, up to their commits. The identity is known. */
+int resync_undo_begin(struct resync_job *job, struct error *err);
+/* Closes them, with what was done; they go when nothing was. */
+void resync_undo_end(struct resync_job *job);
+void resync_undo_discard(struct resync_job *job);
 
 #endif

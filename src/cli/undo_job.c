@@ -97,6 +97,9 @@ int undo_job_read(struct undo_job *job, struct error *err)
 	}
 	if (r)
 		return error_operation(err, -r, "%.400s; nothing was changed", why.text);
+	if (job->journal.open)
+		return error_usage(err, "%s is of a resync, which cannot be undone yet; mirrorctl extract gives back what it has kept of the legs; nothing was changed",
+				   path);
 	if (!job->journal.has_log)
 		return error_usage(err, "%s holds saved sectors of legs and no change of a log: mirrorctl extract gives them back; nothing was changed",
 				   path);

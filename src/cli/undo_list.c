@@ -49,6 +49,8 @@ static char *first_identity(const struct journal_source *source)
 
 static const char *state_of(const struct undo_journal *journal)
 {
+	if (journal->open)
+		return journal->has_set ? "done" : "begun";
 	if (!journal->has_log)
 		return "saved";
 	return journal->has_outcome ? "done" : "begun";

@@ -94,6 +94,7 @@ static int flush_buffer(struct journal_file *file)
 {
 	int r = write_all(file->fd, file->buffer, file->buffered);
 
+	file->written += file->buffered;
 	file->buffered = 0;
 	return r;
 }
@@ -404,6 +405,33 @@ int journal_file_sync(struct journal_file *file, struct error *err)
 	if (!writer->failed)
 		writer->failed = state_sync_directory(file->directory_fd);
 	return writer->failed ? file_failed(file, writer->failed, err) : 0;
+}
+
+/* What it holds is larger than memory, and nobody will read it soon. */
+static void forget_pages(struct journal_file *file)
+{
+	posix_fadvise(file->fd, (off_t)file->synced, (off_t)(file->written - file->synced),
+		      POSIX_FADV_DONTNEED);
+	file->synced = file->written;
+}
+
+int journal_file_sync_data(struct journal_file *file, struct error *err)
+{
+	struct journal_writer *writer = &file->writer;
+	const char *remedy;
+
+	if (!writer->failed)
+		writer->failed = flush_buffer(file);
+	if (!writer->failed && fdatasync(file->fd))
+		writer->failed = -errno;
+	if (!writer->failed) {
+		forget_pages(file);
+		return 0;
+	}
+	remedy = remedy_for(abs(writer->failed));
+	return error_operation(err, writer->failed, "%.200s: cannot be written: %s; %s; what it does not hold was not changed",
+			       file->path, error_reason(writer->failed),
+			       remedy ? remedy : "look after that file system");
 }
 
 int journal_file_commit(struct journal_file *file, struct error *err)

@@ -22,6 +22,7 @@ struct journal_file {
 	/* private */
 	unsigned char *buffer;
 	size_t buffered;
+	uint64_t written, synced;	/* bytes; from the page cache, and on stable storage */
 	bool in_state;		/* for messages: --state-dir chose its place */
 	bool complete;		/* the commit is on stable storage */
 };
@@ -46,6 +47,9 @@ int journal_file_append(struct journal_file *file, const char *path,
 /* Everything written so far on stable storage: buffer, file, directory. After one
  * failure always fails: what a failed fsync lost is not written by the next one. */
 int journal_file_sync(struct journal_file *file, struct error *err);
+/* The same of a file that is being filled behind its commit, many times: its name lasts
+ * already. */
+int journal_file_sync_data(struct journal_file *file, struct error *err);
 /* sync, commit record, sync. A file whose name was taken away meanwhile is refused. */
 int journal_file_commit(struct journal_file *file, struct error *err);
 /* Closes; accepts a zeroed one. Does not sync: what is not synced is lost. */

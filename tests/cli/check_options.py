@@ -148,6 +148,7 @@ KEYS = {
     "An item of journals": ["journal_item"],
     "result of resync": ["resync_result"],
     "result.resync": ["resync"],
+    "result.resync.undo_file": ["undo_file"],
     "result.resync.salvage": ["salvage"],
     "An item of unreadable": ["unread_run"],
     "An item of written": ["written_run"],

@@ -24,7 +24,7 @@ RARE_KEYS = {
     ("mirror", "uuid"), ("mirror", "in_sync"), ("leg", "health"),
     ("place", "health"), ("audit_result", "change"), ("resync", "change"),
     ("unread_run", "leg"), ("unread_run", "start_sector"), ("unread_run", "sectors"),
-    ("unread_run", "error"), ("resync", "salvage"), ("salvage", "salvaged"),
+    ("unread_run", "error"), ("resync", "salvage"), ("undo_file", "error"), ("salvage", "salvaged"),
     ("salvage", "source_failed"), ("salvage", "leg_failed"), ("salvage", "disagree"),
     ("salvage", "lost"), ("salvage", "readable"), ("salvage", "clean"),
     ("salvage", "unfinished"), ("salvage", "dangerous"),

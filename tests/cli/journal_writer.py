@@ -85,7 +85,8 @@ def append(journal, word):
         text = DEFAULT_IDENTITY if value == "default" else value
         journal.record(IDENTITY, text.encode("utf-8", "surrogateescape"))
     elif name == "log-state":
-        journal.record(LOG_STATE, struct.pack("<QQ", int(words[0]), int(words[1])) + bytes(64))
+        journal.record(LOG_STATE, struct.pack("<QQ", int(words[0]), int(words[1])) +
+                       bytes(32) + b"\1" * 32)
     elif name in ("old", "new"):
         place = LOG if words[0] == "log" else int(words[0])
         journal.bytes(name == "new", place, int(words[1]), contents(words[2:]))

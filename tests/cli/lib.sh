@@ -21,6 +21,8 @@ nr_failed=0
 nr_planned=
 work=$(mktemp -d "${TMPDIR:-/tmp}/mirrorctl-test.XXXXXX") || exit 99
 export LC_ALL=C
+# Journals of what a test does not look at go nowhere else.
+export MIRRORCTL_STATE_DIR=$work/.state
 
 lib_end()
 {
