@@ -5,18 +5,7 @@
 #include "core/repair_record.h"
 #include "core/undo.h"
 #include "support/log_world.h"
-
-/* A file in memory, behind a journal's sink and source. */
-struct memory_file {
-	unsigned char *bytes;
-	size_t size, room;
-	unsigned int appends, fail_at;	/* the nth append fails (0: none) … */
-	int fail_with;			/* … with this, half of it written */
-};
-
-struct journal_sink memory_file_sink(struct memory_file *file);
-struct journal_source memory_file_source(struct memory_file *file);
-void memory_file_free(struct memory_file *file);
+#include "support/memory_file.h"
 
 /*
  * A log_world with legs: equal holes, but for the wanted regions, in which all hold

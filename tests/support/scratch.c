@@ -6,10 +6,14 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <linux/loop.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char directory[256];
@@ -125,5 +129,42 @@ int scratch_loop(char path[32], const char *file, uint32_t block_bytes, uint64_t
 
 void scratch_skip(const char *test, const char *why)
 {
-	fprintf(stderr, "skipped: %s: %s\n", test, why);
+	size_t length = strlen(test);
+
+	/* __func__ in a START_TEST() */
+	if (length > 3 && !strcmp(test + length - 3, "_fn"))
+		length -= 3;
+	fprintf(stderr, "skipped: %.*s: %s\n", (int)length, test, why);
+}
+
+void scratch_in_child(const char *test, int (*body)(void), const char *why)
+{
+	int status;
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (!child)
+		_exit(body());
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SCRATCH_CANNOT)
+		scratch_skip(test, why);
+	else
+		ck_assert_msg(!status, "its child ended with %x", status);
+}
+
+int scratch_child_failed(const char *file, int line, const char *condition)
+{
+	fprintf(stderr, "%s:%d: %s\n", file, line, condition);
+	return 1;
+}
+
+bool scratch_own_mounts(void)
+{
+	return !unshare(CLONE_NEWNS) && !mount("none", "/", "none", MS_REC | MS_PRIVATE, "");
+}
+
+bool scratch_mount_small(const char *path)
+{
+	return !mkdir(path, 0755) && scratch_own_mounts() &&
+	       !mount("none", path, "tmpfs", 0, "size=64k");
 }

@@ -25,6 +25,20 @@ uint8_t scratch_byte(uint64_t offset);
  * is not possible (not root, no loop driver): `why` is printed as skipped. */
 int scratch_loop(char path[32], const char *file, uint32_t block_bytes, uint64_t offset);
 
+/* Runs `body` in a process of its own, which may give up root or mount something. Its
+ * value: 0 as it should be; SCRATCH_CANNOT, it cannot be done here, and `why` is printed
+ * as skipped; else (CHILD_CHECK()) the test fails. */
+#define SCRATCH_CANNOT 77
+void scratch_in_child(const char *test, int (*body)(void), const char *why);
+#define CHILD_CHECK(condition) do { if (!(condition)) \
+		return scratch_child_failed(__FILE__, __LINE__, #condition); } while (0)
+int scratch_child_failed(const char *file, int line, const char *condition);
+
+/* In such a process: mounts are its own from now on. */
+bool scratch_own_mounts(void);
+/* … and a file system of 64 KiB in memory at `path`, which is made. */
+bool scratch_mount_small(const char *path);
+
 /* Says that the running test could not be done here. */
 void scratch_skip(const char *test, const char *why);
 

@@ -14,7 +14,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -505,20 +504,6 @@ static bool forbid(long number, int second)
 	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-/* Runs `body` in a child of its own; its value is the exit status. */
-static int in_child(int (*body)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0)
-		_exit(body());
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
 static int without_uring(void)
 {
 	struct engine_params params = {
@@ -527,8 +512,8 @@ static int without_uring(void)
 	struct error err = { .kind = ERROR_NONE };
 	int status;
 
-	if (!forbid(SYS_io_uring_setup, -1))
-		return 77;
+	if (under_valgrind() || !forbid(SYS_io_uring_setup, -1))
+		return SCRATCH_CANNOT;
 	if (engine_create(&engine, &params, &err) != -ENOSYS)
 		return 1;
 	if (err.kind != ERROR_OPERATION || !strstr(err.text, "--io-engine=threads"))
@@ -544,12 +529,7 @@ static int without_uring(void)
 
 START_TEST(auto_falls_back)
 {
-	int status = under_valgrind() ? 77 : in_child(without_uring);
-
-	if (status == 77)
-		scratch_skip("auto_falls_back", "valgrind, or no seccomp here");
-	else
-		ck_assert_int_eq(status, 0);
+	scratch_in_child(__func__, without_uring, "valgrind, or no seccomp here");
 }
 END_TEST
 
@@ -561,10 +541,10 @@ static int without_registration(void)
 	int status;
 	struct error err = { .kind = ERROR_NONE };
 
-	if (!forbid(SYS_io_uring_register, IORING_REGISTER_BUFFERS))
-		return 77;
+	if (under_valgrind() || !forbid(SYS_io_uring_register, IORING_REGISTER_BUFFERS))
+		return SCRATCH_CANNOT;
 	if (engine_create(&engine, &params, &err))
-		return 77;
+		return SCRATCH_CANNOT;
 	memset(block_buffer(engine, 0), 0, 4096);
 	if (device_open(&device, "leg", scratch_path("leg"), 0, DEVICE_READ, NULL))
 		return 1;
@@ -578,14 +558,9 @@ static int without_registration(void)
 
 START_TEST(registration_refused)
 {
-	int status;
-
 	scratch_file("leg", 4096);
-	status = under_valgrind() ? 77 : in_child(without_registration);
-	if (status == 77)
-		scratch_skip("registration_refused", "valgrind, or no seccomp or io_uring here");
-	else
-		ck_assert_int_eq(status, 0);
+	scratch_in_child(__func__, without_registration,
+			 "valgrind, or no seccomp or io_uring here");
 }
 END_TEST
 

@@ -5,6 +5,7 @@
 
 #include "core/extract.h"
 #include "support/audit_world.h"
+#include "support/memory_file.h"
 #include "unit/suites.h"
 
 #define LENGTH 4096u	/* sectors */
@@ -15,8 +16,8 @@ static const char identity_text[] =
 
 /* --- a journal in memory, and an image that remembers what it was given -- */
 
-static unsigned char file[4 << 20];
-static size_t file_bytes;
+static struct memory_file file;
+static struct journal_source source;
 static struct journal_writer writer;
 static struct extract extract;
 static struct error err;
@@ -24,28 +25,6 @@ static struct error err;
 static unsigned char image[LENGTH];	/* first byte of each sector, 0: nothing written */
 static unsigned int nr_writes, fail_write_at;
 static unsigned int nr_asked, cancel_at;
-
-static int file_append(void *context, const void *bytes, size_t nr_bytes)
-{
-	(void)context;
-	ck_assert_uint_le(nr_bytes, sizeof(file) - file_bytes);
-	memcpy(file + file_bytes, bytes, nr_bytes);
-	file_bytes += nr_bytes;
-	return 0;
-}
-
-static int64_t file_read(void *context, uint64_t offset, void *bytes, size_t nr_bytes)
-{
-	(void)context;
-	if (offset >= file_bytes)
-		return 0;
-	if (nr_bytes > file_bytes - offset)
-		nr_bytes = file_bytes - offset;
-	memcpy(bytes, file + offset, nr_bytes);
-	return (int64_t)nr_bytes;
-}
-
-static const struct journal_source source = { .read_at = file_read, .name = "saved" };
 
 static int image_write(void *context, uint64_t start, const unsigned char *data,
 		       uint64_t sectors, struct error *error)
@@ -73,8 +52,10 @@ static bool is_cancelled(void *context)
 
 static void setup(void)
 {
-	file_bytes = 0;
-	journal_writer_init(&writer, (struct journal_sink){ .append = file_append });
+	file.size = 0;
+	source = memory_file_source(&file);
+	source.name = "saved";
+	journal_writer_init(&writer, memory_file_sink(&file));
 	ck_assert_int_eq(journal_put_identity(&writer, identity_text), 0);
 	memset(&extract, 0, sizeof(extract));
 	memset(image, 0, sizeof(image));
@@ -85,6 +66,7 @@ static void setup(void)
 static void teardown(void)
 {
 	extract_free(&extract);
+	memory_file_free(&file);
 }
 
 /* Sectors that count up from `fill`. */
@@ -266,29 +248,29 @@ START_TEST(cut_anywhere)
 	unsigned int known;
 	int r;
 
-	behind[0] = file_bytes;
+	behind[0] = file.size;
 	for (unsigned int i = 1; i <= 2; i++) {
 		put(0, JOURNAL_OLD, 100 * i, 2, (unsigned char)(10 * i));
-		behind[i] = file_bytes;
+		behind[i] = file.size;
 	}
 	ck_assert_int_eq(journal_put_commit(&writer), 0);
-	whole = behind[3] = file_bytes;
-	for (file_bytes = 0; file_bytes <= whole; file_bytes += step()) {
+	whole = behind[3] = file.size;
+	for (file.size = 0; file.size <= whole; file.size += step()) {
 		memset(image, 0, sizeof(image));
 		r = begin(100);
-		if (file_bytes < behind[0]) {
-			ck_assert_int_eq(r, file_bytes ? -ENODATA : -EBADMSG);
+		if (file.size < behind[0]) {
+			ck_assert_int_eq(r, file.size ? -ENODATA : -EBADMSG);
 			ck_assert_ptr_nonnull(strstr(err.text, "saved: "));
 			continue;
 		}
 		ck_assert_int_eq(r, 0);
 		ck_assert_int_eq(take(0, &everything, 1), 0);
-		for (known = 0; behind[known + 1] <= file_bytes && known < 2; known++)
+		for (known = 0; behind[known + 1] <= file.size && known < 2; known++)
 			;
 		ck_assert_uint_eq(extract.written.sectors, 2 * known);
 		ck_assert_uint_eq(image[101], known >= 1 ? 11 : 0);
 		ck_assert_uint_eq(image[200], known >= 2 ? 20 : 0);
-		ck_assert_int_eq(extract.complete, file_bytes == whole);
+		ck_assert_int_eq(extract.complete, file.size == whole);
 	}
 }
 END_TEST
@@ -299,7 +281,7 @@ START_TEST(cut_outcome_is_complete)
 	put(0, JOURNAL_OLD, 100, 2, 1);
 	ck_assert_int_eq(journal_put_commit(&writer), 0);
 	ck_assert_int_eq(journal_put_outcome(&writer, &(struct journal_outcome){ NULL, 0 }), 0);
-	file_bytes -= 3;
+	file.size -= 3;
 	ck_assert_int_eq(begin(100), 0);
 	ck_assert_int_eq(take(0, &everything, 1), 0);
 	ck_assert(extract.complete);
@@ -312,14 +294,14 @@ START_TEST(damage_anywhere)
 
 	put(0, JOURNAL_OLD, 100, 2, 1);
 	ck_assert_int_eq(journal_put_commit(&writer), 0);
-	for (size_t at = 0; at < file_bytes; at += step()) {
-		file[at] ^= 0x10;
+	for (size_t at = 0; at < file.size; at += step()) {
+		file.bytes[at] ^= 0x10;
 		r = begin(100);
 		if (!r)
 			r = take(0, &everything, 1);
 		ck_assert_int_eq(r, -EBADMSG);
 		ck_assert_ptr_nonnull(strstr(err.text, "byte"));
-		file[at] ^= 0x10;
+		file.bytes[at] ^= 0x10;
 	}
 }
 END_TEST
@@ -354,8 +336,8 @@ static const char *const identities[] = {
 
 START_TEST(wrong_identities)
 {
-	file_bytes = 0;
-	journal_writer_init(&writer, (struct journal_sink){ .append = file_append });
+	file.size = 0;
+	journal_writer_init(&writer, memory_file_sink(&file));
 	ck_assert_int_eq(journal_put_identity(&writer, identities[_i]), 0);
 	ck_assert_int_eq(begin(100), -EBADMSG);
 	ck_assert_ptr_nonnull(strstr(err.text, "saved: "));
@@ -392,6 +374,7 @@ START_TEST(overwritten_data)
 	struct journal_log_state state = { .area_bytes = 4096, .nr_regions = 32 };
 	static unsigned char area[4096];
 	struct journal_bytes log = { JOURNAL_LOG, JOURNAL_OLD, 0, 8, area };
+	static const unsigned char zeros[600];
 	size_t whole;
 
 	ck_assert_int_eq(journal_put_log_state(&writer, &state), 0);
@@ -402,21 +385,19 @@ START_TEST(overwritten_data)
 	put(0, JOURNAL_OLD, 61, 1, 50);
 	put(1, JOURNAL_OLD, 20, 2, 90);
 	put(1, JOURNAL_OLD, 62, 4, 70);
-	whole = file_bytes;
+	whole = file.size;
 	if (_i == 1)
-		memset(file + file_bytes, 0, 600);
-	if (_i == 1)
-		file_bytes += 600;
+		memory_file_sink(&file).append(&file, zeros, sizeof(zeros));
 	if (_i == 2)
 		put(1, JOURNAL_OLD, 0, 1, 90);
 	if (_i == 2)
-		file_bytes -= 1;
+		file.size -= 1;
 	ck_assert_int_eq(begin(100), 0);
 	ck_assert_int_eq(take(1, &everything, 1), 0);
 	ck_assert(extract.open);
 	ck_assert_int_eq(extract.complete, _i != 1);
 	ck_assert_int_eq(extract.torn, _i == 1);
-	ck_assert_uint_le(whole, file_bytes);
+	ck_assert_uint_le(whole, file.size);
 	ck_assert_uint_eq(extract.legs[1].sectors, 8);
 	ck_assert_uint_eq(extract.written.sectors, 8);
 	ck_assert_uint_eq(extract.written.nr, 2);

@@ -9,91 +9,41 @@
 #include "core/journal.h"
 #include "core/mirror_log.h"
 #include "support/audit_world.h"
+#include "support/memory_file.h"
 #include "unit/suites.h"
 
 #define HEAD 64u
 
-/* --- a file in memory ---------------------------------------------------- */
-
-struct file {
-	unsigned char *bytes;
-	size_t size, room;
-	unsigned int appends, fail_at;	/* the nth append fails, 0: none … */
-	bool half;			/* … after half of it was written */
-	int fail_with;
-	unsigned int reads, fail_read_at;
-	size_t largest_read;
-	int64_t lie;			/* reads return this much more */
-};
-
-static int file_append(void *context, const void *bytes, size_t nr_bytes)
-{
-	struct file *file = context;
-	bool fails = ++file->appends == file->fail_at;
-
-	if (fails)
-		nr_bytes = file->half ? nr_bytes / 2 : 0;
-	if (file->room - file->size < nr_bytes) {
-		file->room = 2 * (file->room + nr_bytes);
-		file->bytes = realloc(file->bytes, file->room);
-		ck_assert_ptr_nonnull(file->bytes);
-	}
-	if (nr_bytes)
-		memcpy(file->bytes + file->size, bytes, nr_bytes);
-	file->size += nr_bytes;
-	return fails ? file->fail_with : 0;
-}
-
-static int64_t file_read(void *context, uint64_t offset, void *bytes, size_t nr_bytes)
-{
-	struct file *file = context;
-
-	if (nr_bytes > file->largest_read)
-		file->largest_read = nr_bytes;
-	if (++file->reads == file->fail_read_at)
-		return -EIO;
-	if (offset >= file->size)
-		return file->lie;
-	if (nr_bytes > file->size - offset)
-		nr_bytes = file->size - offset;
-	memcpy(bytes, file->bytes + offset, nr_bytes);
-	return (int64_t)nr_bytes + file->lie;
-}
-
-static struct journal_sink sink_of(struct file *file)
-{
-	return (struct journal_sink){ .append = file_append, .context = file };
-}
-
-static struct journal_source source_of(struct file *file)
-{
-	return (struct journal_source){ .read_at = file_read, .context = file, .name = "j.log" };
-}
-
-static struct file file;
+static struct memory_file file;
 static struct journal_writer writer;
 static struct journal_reader reader;
 static struct journal_record record;
 static struct error err;
 
+/* Bytes that no writer has made. */
+static void put_bytes(struct memory_file *to, const void *bytes, size_t nr_bytes)
+{
+	ck_assert_int_eq(memory_file_sink(to).append(to, bytes, nr_bytes), 0);
+}
+
 static void setup(void)
 {
 	memset(&file, 0, sizeof(file));
-	journal_writer_init(&writer, sink_of(&file));
-	journal_reader_init(&reader, source_of(&file));
+	journal_writer_init(&writer, memory_file_sink(&file));
+	journal_reader_init(&reader, memory_file_source(&file));
 	err.kind = ERROR_NONE;
 }
 
 static void teardown(void)
 {
 	journal_reader_free(&reader);
-	free(file.bytes);
+	memory_file_free(&file);
 }
 
 static void reopen(void)
 {
 	journal_reader_free(&reader);
-	journal_reader_init(&reader, source_of(&file));
+	journal_reader_init(&reader, memory_file_source(&file));
 	err.kind = ERROR_NONE;
 }
 
@@ -262,9 +212,9 @@ static void forge_as(struct forger *forger, uint32_t type, uint32_t version, uin
 	if (nr_bytes)
 		sha256_update(&sha, nr_bytes, payload);
 	sha256_digest(&sha, 32, head + 32);
-	file_append(&file, head, sizeof(head));
-	file_append(&file, payload, nr_bytes);
-	file_append(&file, "\0\0\0\0\0\0\0", -nr_bytes % 8);
+	put_bytes(&file, head, sizeof(head));
+	put_bytes(&file, payload, nr_bytes);
+	put_bytes(&file, "\0\0\0\0\0\0\0", -nr_bytes % 8);
 	memcpy(forger->chain, head + 32, 32);
 	forger->sequence++;
 }
@@ -409,7 +359,7 @@ static void expect_error(int r, int code, const char *says)
 {
 	ck_assert_int_eq(r, code);
 	ck_assert_int_eq(err.kind, ERROR_OPERATION);
-	ck_assert_msg(strstr(err.text, "j.log: ") == err.text, "%s", err.text);
+	ck_assert_msg(strstr(err.text, "j.undo: ") == err.text, "%s", err.text);
 	ck_assert_msg(strstr(err.text, says) != NULL, "\"%s\" lacks \"%s\"", err.text, says);
 }
 
@@ -505,7 +455,7 @@ static void sample_from_pieces(const unsigned char *from, const unsigned int *or
 	for (unsigned int i = 0; i < nr_pieces; i++) {
 		size_t start = order[i] ? ends[order[i] - 1] : 0;
 
-		file_append(&file, from + start, ends[order[i]] - start);
+		put_bytes(&file, from + start, ends[order[i]] - start);
 	}
 	reopen();
 }
@@ -545,13 +495,13 @@ END_TEST
 /* The tail of another journal, with the right sequence numbers. */
 START_TEST(patched_together)
 {
-	struct file other;
+	struct memory_file other;
 	unsigned int nr;
 
 	make_sample();
 	other = file;
 	memset(&file, 0, sizeof(file));
-	journal_writer_init(&writer, sink_of(&file));
+	journal_writer_init(&writer, memory_file_sink(&file));
 	contents[0] ^= 1;
 	for (unsigned int i = 0; i < NR_RECORDS; i++)
 		ck_assert_int_eq(put_sample(i), 0);
@@ -559,7 +509,7 @@ START_TEST(patched_together)
 	ck_assert_uint_eq(file.size, other.size);
 	/* Records 0 and 1 are the same in both; 2 differs; 3 is the same but for its chain. */
 	memcpy(other.bytes + ends[2], file.bytes + ends[2], file.size - ends[2]);
-	free(file.bytes);
+	memory_file_free(&file);
 	file = other;
 	reopen();
 	expect_error(read_all(&nr), -EBADMSG, "head of a record");
@@ -578,13 +528,13 @@ START_TEST(foreign)
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		file.size = 0;
-		file_append(&file, texts[i], strlen(texts[i]));
+		put_bytes(&file, texts[i], strlen(texts[i]));
 		reopen();
 		expect_error(next(), -EBADMSG, "not a journal");
 	}
 	for (size_t n = 1; n < sizeof(zeros); n += 63) {
 		file.size = 0;
-		file_append(&file, zeros, n);
+		put_bytes(&file, zeros, n);
 		reopen();
 		expect_error(next(), -EBADMSG, "not a journal");
 	}
@@ -600,7 +550,7 @@ START_TEST(foreign)
 		unsigned int nr;
 
 		file.size = ends[NR_RECORDS - 1];
-		file_append(&file, n == 1 ? (const void *)"\n" : zeros, n);
+		put_bytes(&file, n == 1 ? (const void *)"\n" : zeros, n);
 		reopen();
 		expect_error(read_all(&nr), -EBADMSG, "no record begins here");
 		ck_assert_uint_eq(nr, NR_RECORDS);
@@ -967,9 +917,9 @@ static void sink_fails_at(unsigned int at, bool half, int with)
 	file.size = 0;
 	file.appends = 0;
 	file.fail_at = at;
-	file.half = half;
+	file.fail_whole = !half;
 	file.fail_with = with;
-	journal_writer_init(&writer, sink_of(&file));
+	journal_writer_init(&writer, memory_file_sink(&file));
 	for (i = 0; i < NR_RECORDS && !r; i++) {
 		r = put_sample(i);
 		complete += !r;
@@ -1010,7 +960,7 @@ END_TEST
 static void fresh(unsigned int records)
 {
 	file.size = 0;
-	journal_writer_init(&writer, sink_of(&file));
+	journal_writer_init(&writer, memory_file_sink(&file));
 	for (unsigned int i = 0; i < records; i++)
 		ck_assert_int_eq(put_sample(i), 0);
 	file.appends = 0;
@@ -1157,10 +1107,10 @@ START_TEST(carries_on)
 		read_all(&nr);
 		ck_assert_uint_eq(nr, 7);
 		file.size = reader.offset;
-		journal_writer_continue(&writer, sink_of(&file), &reader);
+		journal_writer_continue(&writer, memory_file_sink(&file), &reader);
 		file.appends = 0;
 		is_refused(journal_put_identity(&writer, "{}"));
-		journal_writer_continue(&writer, sink_of(&file), &reader);
+		journal_writer_continue(&writer, memory_file_sink(&file), &reader);
 		ck_assert_int_eq(put_sample(7), 0);
 		ck_assert_int_eq(put_sample(8), 0);
 		reopen();
@@ -1175,7 +1125,7 @@ START_TEST(carries_on)
 		struct region_run beyond = { NR_REGIONS - 1, NR_REGIONS };
 		struct journal_outcome outcome = { .runs = &beyond, .nr_runs = 1 };
 
-		journal_writer_continue(&writer, sink_of(&file), &reader);
+		journal_writer_continue(&writer, memory_file_sink(&file), &reader);
 		ck_assert_int_eq(journal_put_outcome(&writer, &outcome), -EINVAL);
 	}
 }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/region.h"
@@ -107,21 +105,7 @@ static void expect_records(const char *path, const char *types)
 	journal_reader_free(&reader);
 }
 
-/* In a process that may give up root or mount something; 0 is what it should return. */
-static void in_child(int (*body)(void))
-{
-	int status;
-	pid_t child = fork();
-
-	ck_assert_int_ge(child, 0);
-	if (!child)
-		_exit(body());
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_msg(WIFEXITED(status) && !WEXITSTATUS(status), "child: %x, line %d", status,
-		      WEXITSTATUS(status));
-}
-
-#define CHECK(condition) do { if (!(condition)) return __LINE__ % 255 + 1; } while (0)
+#define CHECK CHILD_CHECK
 
 /* --- creating ---------------------------------------------------------------- */
 
@@ -310,30 +294,9 @@ START_TEST(not_writable)
 	}
 	ck_assert_int_eq(chmod(scratch_path(""), 0755), 0);
 	ck_assert_int_eq(mkdir(scratch_path("root"), 0755), 0);
-	in_child(as_nobody);
+	scratch_in_child(__func__, as_nobody, "");
 }
 END_TEST
-
-/* A file system of 64 KiB for this process alone. False where that is not possible. */
-static bool mount_small(const char *path)
-{
-	return !mkdir(path, 0755) && !unshare(CLONE_NEWNS) &&
-	       !mount("none", "/", "none", MS_REC | MS_PRIVATE, "") &&
-	       !mount("none", path, "tmpfs", 0, "size=64k");
-}
-
-static bool can_mount(const char *test)
-{
-	int status = 0;
-	pid_t child = fork();
-
-	if (!child)
-		_exit(!mount_small(scratch_path("probe")));
-	if (child > 0 && waitpid(child, &status, 0) == child && !status)
-		return true;
-	scratch_skip(test, "nothing can be mounted");
-	return false;
-}
 
 static int put_sectors(uint64_t sectors)
 {
@@ -347,7 +310,8 @@ static int put_sectors(uint64_t sectors)
 
 static int on_full_disk(void)
 {
-	CHECK(mount_small(scratch_path("small")));
+	if (!scratch_mount_small(scratch_path("small")))
+		return SCRATCH_CANNOT;
 	/* Seen when it is synced, as it fits the buffer. */
 	CHECK(!journal_file_create(&file, scratch_path("small"), "m", &err));
 	CHECK(!journal_put_identity(&file.writer, identity) && !put_sectors(200));
@@ -370,7 +334,8 @@ static int on_full_disk(void)
 
 static int on_read_only(void)
 {
-	CHECK(mount_small(scratch_path("small")));
+	if (!scratch_mount_small(scratch_path("small")))
+		return SCRATCH_CANNOT;
 	CHECK(!mount("none", scratch_path("small"), "tmpfs", MS_REMOUNT | MS_RDONLY, ""));
 	CHECK(journal_file_create(&file, scratch_path("small"), "m", &err) == -EROFS);
 	CHECK(says("/small/undo", "read-only", "nothing was changed"));
@@ -381,15 +346,13 @@ static int on_read_only(void)
 
 START_TEST(disk_full)
 {
-	if (can_mount("disk_full"))
-		in_child(on_full_disk);
+	scratch_in_child(__func__, on_full_disk, "nothing can be mounted");
 }
 END_TEST
 
 START_TEST(read_only)
 {
-	if (can_mount("read_only"))
-		in_child(on_read_only);
+	scratch_in_child(__func__, on_read_only, "nothing can be mounted");
 }
 END_TEST
 
@@ -409,7 +372,7 @@ static int below_limit(void)
 
 START_TEST(file_too_large)
 {
-	in_child(below_limit);
+	scratch_in_child(__func__, below_limit, "");
 }
 END_TEST
 

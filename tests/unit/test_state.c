@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/region.h"
@@ -32,21 +30,7 @@ static void teardown(void)
 	scratch_leave();
 }
 
-/* In a process that may give up root or mount something; 0 is what it should return. */
-static void in_child(int (*body)(void))
-{
-	int status;
-	pid_t child = fork();
-
-	ck_assert_int_ge(child, 0);
-	if (!child)
-		_exit(body());
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_msg(WIFEXITED(status) && !WEXITSTATUS(status), "child: %x, line %d", status,
-		      WEXITSTATUS(status));
-}
-
-#define CHECK(condition) do { if (!(condition)) return __LINE__ % 255 + 1; } while (0)
+#define CHECK CHILD_CHECK
 
 /* --- the directory ------------------------------------------------------------- */
 
@@ -93,7 +77,7 @@ static int directories(void)
 
 START_TEST(which_directory)
 {
-	in_child(directories);
+	scratch_in_child(__func__, directories, "");
 }
 END_TEST
 
@@ -261,7 +245,7 @@ START_TEST(list_unreadable)
 	ck_assert_int_eq(chmod(scratch_path(""), 0755), 0);
 	ck_assert_int_eq(mkdir(scratch_path("state"), 0755), 0);
 	ck_assert_int_eq(mkdir(scratch_path("state/undo"), 0), 0);
-	in_child(list_as_nobody);
+	scratch_in_child(__func__, list_as_nobody, "");
 	ck_assert_int_eq(rmdir(scratch_path("state/undo")), 0);
 	scratch_file("state/undo", 1);
 	ck_assert_int_eq(state_journals_list(&(struct state_journals){ 0 }, scratch_path("state"),
@@ -555,10 +539,9 @@ static int mount_leg(void)
 	char loop[32], options[2048];
 	int fd = scratch_loop(loop, scratch_path("leg0"), 512, 0);
 
-	if (fd < 0 || mkdir(scratch_path("mnt"), 0755) || unshare(CLONE_NEWNS) ||
-	    mount("none", "/", "none", MS_REC | MS_PRIVATE, "") ||
+	if (fd < 0 || mkdir(scratch_path("mnt"), 0755) || !scratch_own_mounts() ||
 	    mount(loop, scratch_path("mnt"), "ext4", 0, ""))
-		return 77;
+		return SCRATCH_CANNOT;
 	CHECK(check_place(scratch_path("mnt")) == -ELOOP);
 	CHECK(strstr(err.text, "/mnt: would be stored on leg0 (") && strstr(err.text, "of this mirror;"));
 	CHECK(check_place(scratch_path("mnt/new/saved")) == -ELOOP);
@@ -586,24 +569,14 @@ static int mount_leg(void)
 
 START_TEST(on_mounted_leg)
 {
-	int status = 0;
-	pid_t child;
-
 	scratch_hole("leg0", 8 << 20);
 	if (!run("mke2fs -q -F -t ext4 %s >/dev/null 2>&1", scratch_path("leg0"))) {
 		scratch_skip("on_mounted_leg", "no mke2fs");
 		return;
 	}
 	open_images();
-	child = fork();
-	if (!child)
-		_exit(mount_leg());
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	scratch_in_child(__func__, mount_leg, "no loop device can be mounted");
 	close_images();
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-		scratch_skip("on_mounted_leg", "no loop device can be mounted");
-	else
-		ck_assert_msg(!status, "child: %x, line %d", status, WEXITSTATUS(status));
 }
 END_TEST
 
@@ -612,16 +585,14 @@ static int mount_hidden(void)
 {
 	char options[2048], *warning = NULL, *first;
 
-	if (mkdir(scratch_path("t"), 0755) || mkdir(scratch_path("low"), 0755) ||
-	    mkdir(scratch_path("over"), 0755) || unshare(CLONE_NEWNS) ||
-	    mount("none", "/", "none", MS_REC | MS_PRIVATE, "") ||
-	    mount("none", scratch_path("t"), "tmpfs", 0, "size=64k"))
-		return 77;
+	if (mkdir(scratch_path("low"), 0755) || mkdir(scratch_path("over"), 0755) ||
+	    !scratch_mount_small(scratch_path("t")))
+		return SCRATCH_CANNOT;
 	CHECK(!mkdir(scratch_path("t/up"), 0755) && !mkdir(scratch_path("t/work"), 0755));
 	snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s",
 		 scratch_path("low"), scratch_path("t/up"), scratch_path("t/work"));
 	if (mount("none", scratch_path("over"), "overlay", 0, options))
-		return 77;
+		return SCRATCH_CANNOT;
 	CHECK(!state_check_place(scratch_path("over"), &opened, &warning, &err) && !warning);
 	CHECK(!mount("none", scratch_path("t"), "tmpfs", 0, "size=64k"));
 	CHECK(!state_check_place(scratch_path("over"), &opened, &warning, &err) && warning);
@@ -637,20 +608,10 @@ static int mount_hidden(void)
 
 START_TEST(warning_is_kept)
 {
-	int status = 0;
-	pid_t child;
-
 	scratch_hole("leg0", 8 << 20);
 	open_images();
-	child = fork();
-	if (!child)
-		_exit(mount_hidden());
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	scratch_in_child(__func__, mount_hidden, "no overlay can be mounted");
 	close_images();
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-		scratch_skip("warning_is_kept", "no overlay can be mounted");
-	else
-		ck_assert_msg(!status, "child: %x, line %d", status, WEXITSTATUS(status));
 }
 END_TEST
 
