@@ -22,11 +22,11 @@ static bool hook_poll(void *context, const struct audit_progress *at)
 	return signals_stop_wanted();
 }
 
-static bool hook_unchanged(void *context)
+static bool hook_unchanged(void *context, bool closely)
 {
 	struct run *run = context;
 
-	return session_unchanged(run->session, run->comparison->change,
+	return session_unchanged(run->session, closely, run->comparison->change,
 				 sizeof(run->comparison->change));
 }
 
@@ -44,7 +44,7 @@ static void describe(struct audit_input *input, struct audit_options *options,
 		.lies = comparison->lies,
 	};
 	*options = (struct audit_options){
-		.running = mirror->activity != MIRROR_INACTIVE,
+		.running = mirror->activity != MIRROR_INACTIVE || session->opened.elsewhere,
 		/* Without bits on disk a difference is never more than suspect. */
 		.steady = mirror->activity == MIRROR_SUSPENDED && session->has_log,
 		.rate_bytes = comparison->rate_bytes,
@@ -88,7 +88,8 @@ static bool log_has_changed(struct session *session)
 	struct error ignored = { 0 };
 	bool changed;
 
-	if (session->opened.mirror.activity != MIRROR_INACTIVE || signals_stop_wanted())
+	if (session->opened.mirror.activity != MIRROR_INACTIVE || session->opened.elsewhere ||
+	    signals_stop_wanted())
 		return false;
 	if (log_area_read(&area, session->engine, &session->opened.log->block, 1, &ignored))
 		return true;

@@ -324,6 +324,10 @@ static void advise_on_lies(const struct audit_report *report, unsigned int *numb
 	}
 	if (evidence & EVIDENCE_COUNT_MISMATCH)
 		print_step(number, "Check --region-size and --length first, with `dmsetup table`: the log's own count does not fit them, and then nothing above means anything.");
+	if (report->result->regions.count[VERDICT_SUSPECT] && report->session->opened.elsewhere) {
+		print_step(number, "The mirror may be active on another host, so this is suspicion, though a strong one. Audit it there, or deactivate it there and audit it again.");
+		return;
+	}
 	if (report->result->regions.count[VERDICT_SUSPECT]) {
 		print_step(number, "The mirror was running, so this is suspicion, though a strong one. If a first synchronisation runs, let it finish: it heals these regions unless a suspend, a snapshot, a resize or a reboot interrupts it. Otherwise deactivate the mirror and audit it again, for proof, or let mirrorctl repair-log --online prove and repair it under a short suspend.");
 		print_step(number, "Until then do not convert it, and do not fail or replace leg 0.");

@@ -23,8 +23,9 @@ static void put_letter(struct json_stream *json, char letter)
 		json_string(json, "health", (char[]){ letter, '\0' });
 }
 
+/* `on_physical`: of a logical volume that only LVM knows, and not the kernel. */
 static void put_place(struct json_stream *json, const struct mirror_place *place,
-		      const struct device *device)
+		      const struct device *device, bool on_physical)
 {
 	const char *why;
 
@@ -33,6 +34,12 @@ static void put_place(struct json_stream *json, const struct mirror_place *place
 		json_string(json, "device", place->device);
 	json_uint(json, "offset_sectors", place->offset);
 	put_letter(json, place->health);
+	if (device && on_physical) {
+		json_open_array(json, "physical_volumes");
+		for (unsigned int i = 0; i < device->nr_files; i++)
+			json_string(json, NULL, device->files[i]->path);
+		json_close_array(json);
+	}
 	if (device) {
 		json_uint(json, "size_bytes", device->block.sectors * SECTOR_BYTES);
 		json_flag(json, "direct_io", device_is_direct(device, &why));
@@ -45,7 +52,7 @@ static void put_legs(struct json_stream *json, const struct opened_mirror *opene
 	for (unsigned int i = 0; i < opened->mirror.nr_legs; i++) {
 		json_open_object(json, NULL);
 		json_uint(json, "leg", i);
-		put_place(json, &opened->mirror.legs[i], opened->legs[i]);
+		put_place(json, &opened->mirror.legs[i], opened->legs[i], opened->lvm);
 		json_close_object(json);
 	}
 	json_close_array(json);
@@ -78,7 +85,7 @@ static void put_mirror(struct json_stream *json, const struct opened_mirror *ope
 	put_legs(json, opened);
 	if (mirror->log.device) {
 		json_open_object(json, "log");
-		put_place(json, &mirror->log, opened->log);
+		put_place(json, &mirror->log, opened->log, opened->lvm);
 		json_close_object(json);
 	}
 	if (identity_json)

@@ -103,11 +103,24 @@ void report_text_regions(char *out, size_t room, const struct bitmap *regions)
 	}
 }
 
+/* The physical volumes of what only LVM knows: "on /dev/sdb, /dev/sdc". */
+static void print_physical(const struct session *session, const struct device *device)
+{
+	if (!session->opened.lvm || !device)
+		return;
+	for (unsigned int i = 0; i < device->nr_files; i++)
+		printf("%s%s", i ? ", " : " on ", device->files[i]->path);
+}
+
 static void print_log_line(const struct session *session)
 {
 	const struct mirror_log *log = &session->log;
 	char counted[32];
 
+	if (!session->has_log && session->opened.mirror.log_kind == MIRROR_LOG_DISK) {
+		printf("%-*s%s, missing\n", (int)HEADING, "log", session->opened.mirror.log.device);
+		return;
+	}
 	if (!session->has_log) {
 		printf("%-*s%s\n", (int)HEADING, "log", "core: the kernel keeps the bits in memory");
 		return;
@@ -117,6 +130,7 @@ static void print_log_line(const struct session *session)
 	else
 		snprintf(counted, sizeof(counted), "%" PRIu64, log->header.nr_regions);
 	printf("%-*s%s", (int)HEADING, "log", session->opened.mirror.log.device);
+	print_physical(session, session->opened.log);
 	if (session->opened.mirror.log.offset)
 		printf("@%" PRIu64 "s", session->opened.mirror.log.offset);
 	if (log->header.magic == MIRROR_LOG_MAGIC)
@@ -157,7 +171,10 @@ static void print_legs(const struct session *session)
 	for (unsigned int i = 0; i < mirror->nr_legs; i++) {
 		const struct mirror_place *leg = &mirror->legs[i];
 
-		printf("leg %-*u%s", (int)HEADING - 4, i, leg->missing ? "missing" : leg->device);
+		printf("leg %-*u%s", (int)HEADING - 4, i, leg->device ? leg->device : "missing");
+		if (leg->missing && leg->device)
+			printf(", missing");
+		print_physical(session, session->opened.legs[i]);
 		if (leg->offset)
 			printf("@%" PRIu64 "s", leg->offset);
 		if (leg->health)

@@ -315,7 +315,7 @@ static bool hook_unchanged(void *context)
 {
 	struct run *run = context;
 
-	return session_unchanged(&run->job->session, run->job->change,
+	return session_unchanged(&run->job->session, false, run->job->change,
 				 sizeof(run->job->change));
 }
 

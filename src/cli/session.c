@@ -168,6 +168,11 @@ int session_check_count(const struct session *session, struct error *err)
 
 static int refuse_count(const struct mirror *mirror, struct error *err)
 {
+	if (mirror->log_kind == MIRROR_LOG_DISK)
+		return error_operation(err, EOPNOTSUPP, "the log of %s, %s, is missing: nothing says "
+				       "which regions should be equal; bring back the disk that it is "
+				       "on, or compare the legs with another log: --leg and --log",
+				       mirror->name, mirror->log.device);
 	if (mirror->activity == MIRROR_INACTIVE)
 		return error_operation(err, EOPNOTSUPP, "%s has a core log and is not active: nothing "
 				       "says which regions should be equal, and the next activation "
@@ -216,11 +221,14 @@ static bool count_is_whole(const struct session *session, const struct mirror_sa
 	return false;
 }
 
-bool session_unchanged(struct session *session, char *change, size_t room)
+bool session_unchanged(struct session *session, bool closely, char *change, size_t room)
 {
 	struct mirror_sample sample;
 
-	mirror_sample(&session->opened, &sample);
+	if (closely)
+		mirror_sample_closely(&session->opened, &sample);
+	else
+		mirror_sample(&session->opened, &sample);
 	if (sample.change == MIRROR_UNCHANGED)
 		return count_is_whole(session, &sample, change, room);
 	snprintf(change, room, "%s", *sample.reason ? sample.reason : "its state could not be read");
@@ -231,7 +239,7 @@ int session_check_unchanged(struct session *session, struct error *err)
 {
 	char change[256];
 
-	if (session_unchanged(session, change, sizeof(change)))
+	if (session_unchanged(session, true, change, sizeof(change)))
 		return 0;
 	return error_operation(err, ESTALE, "%s has changed while its legs were read (%s): run it again; nothing was changed",
 			       session->opened.mirror.name, change);

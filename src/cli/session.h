@@ -39,7 +39,7 @@ int session_trust_count(struct session *session, struct error *err);
 /* The log as it is now. */
 int session_read_log(struct session *session, struct error *err);
 /* Is the mirror still the one that was opened? Else `change` says what has changed. */
-bool session_unchanged(struct session *session, char *change, size_t room);
+bool session_unchanged(struct session *session, bool closely, char *change, size_t room);
 /* The same right before anything is written: 0, or -ESTALE with an error. */
 int session_check_unchanged(struct session *session, struct error *err);
 /* Tells on stderr, a line each, the findings that have a remedy, unless the report

@@ -94,7 +94,7 @@ int audit_run(struct audit_result *result, const struct audit_input *input,
 	run_list_init(&result->runs, options->max_runs);
 	region_verdicts_init(&result->regions, options->max_runs);
 	r = audit_prepare(&audit);
-	if (!r && !audit_is_unchanged(&audit))
+	if (!r && !audit_is_unchanged(&audit, true))
 		r = STOP_CHANGED;
 	if (!r) {
 		audit_set_mark(&audit);

@@ -59,9 +59,10 @@ struct audit_hooks {
 	void (*sleep_ms)(void *context, unsigned int ms);
 	/* Several times a second: show progress; true: the user wants to stop. */
 	bool (*poll)(void *context, const struct audit_progress *progress);
-	/* Is the mirror still the one that was opened? Asked once a second and
-	 * before anything found is recorded. */
-	bool (*unchanged)(void *context);
+	/* Is the mirror still the one that was opened? Asked once a second and, with
+	 * `closely` (it may then take a while), at the start and before anything found
+	 * is recorded. */
+	bool (*unchanged)(void *context, bool closely);
 };
 
 /* Which legs agree where they differ: legs with the same number are equal;

@@ -119,7 +119,7 @@ void audit_advance(struct audit *audit, uint64_t sector, uint64_t read_sectors);
 int audit_settle(struct audit *audit, int why);
 /* All that was found so far was found on the mirror that was opened. */
 void audit_set_mark(struct audit *audit);
-bool audit_is_unchanged(struct audit *audit);
+bool audit_is_unchanged(struct audit *audit, bool closely);
 /* The reader's poll and pause, for every pass. */
 int audit_poll(void *context);
 void audit_pause(void *context, unsigned int ms);

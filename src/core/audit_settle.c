@@ -16,10 +16,10 @@
 /* How long differences may wait to be looked at again. */
 #define UNSETTLED_NS (60 * NS_PER_S)
 
-bool audit_is_unchanged(struct audit *audit)
+bool audit_is_unchanged(struct audit *audit, bool closely)
 {
 	audit->sampled_ns = audit->hooks->now_ns(audit->hooks->context);
-	return audit->hooks->unchanged(audit->hooks->context);
+	return audit->hooks->unchanged(audit->hooks->context, closely);
 }
 
 void audit_pause(void *context, unsigned int ms)
@@ -191,7 +191,7 @@ int audit_poll(void *context)
 	}
 	if (now - audit->sampled_ns < SAMPLE_NS)
 		return 0;
-	if (!audit_is_unchanged(audit))
+	if (!audit_is_unchanged(audit, false))
 		return STOP_CHANGED;
 	return looking_again ? 0 : settle_meanwhile(audit);
 }
@@ -221,7 +221,7 @@ static int resolve(struct audit *audit)
 
 	if (audit->nr_candidates && !audit->result->hung)
 		r = audit_look_again(audit);
-	if ((!r || r == STOP_USER) && !audit_is_unchanged(audit))
+	if ((!r || r == STOP_USER) && !audit_is_unchanged(audit, true))
 		return STOP_CHANGED;
 	if (!r && !audit->result->hung)
 		r = audit_conclude(audit);

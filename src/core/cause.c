@@ -123,7 +123,7 @@ static unsigned int evidence_of_mirror(const struct mirror *mirror, const struct
 
 	if (mirror->log_kind == MIRROR_LOG_CORE)
 		evidence |= EVIDENCE_CORE_LOG;
-	if (mirror->sync == MIRROR_SYNC_NOSYNC || (log && log->defects & LOG_PADDING_ONES))
+	if (mirror->sync == MIRROR_SYNC_NOSYNC || mirror->declared_in_sync || (log && log->defects & LOG_PADDING_ONES))
 		evidence |= EVIDENCE_NOSYNC;
 	if (log && log->defects & LOG_REGIONS_UNSET)
 		evidence |= EVIDENCE_NEVER_RESUMED;

@@ -51,6 +51,7 @@ struct mirror {
 	enum mirror_sync sync;
 	enum known handle_errors;
 	enum known keep_log;
+	bool declared_in_sync;	/* LVM: made or extended without being made equal */
 	enum mirror_activity activity;
 	bool status_known;	/* in_sync below was read from a status line */
 	uint64_t in_sync;	/* regions the kernel counts as in sync */

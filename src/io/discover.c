@@ -9,11 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "core/mirror_table.h"
-#include "io/claims.h"
+#include "io/discover_private.h"
 #include "io/dm.h"
-#include "io/dm_names.h"
-#include "io/operand.h"
+#include "io/lvm_origin.h"
 #include "io/watch.h"
 
 #define LOG_OPERAND MIRROR_LEGS_MAX	/* a claim's number of the log */
@@ -28,6 +26,7 @@ void mirror_close(struct opened_mirror *opened)
 	for (i = 0; i < opened->nr_notes; i++)
 		free(opened->notes[i]);
 	watch_free(opened->watch);
+	lvm_origin_free(opened->lvm);
 	mirror_free(&opened->mirror);
 	memset(opened, 0, sizeof(*opened));
 }
@@ -153,9 +152,7 @@ static int refuse_claim(const char *name, const struct claim *claim, struct erro
 							   "stop its user");
 }
 
-/* What does not fit any more is left out: notes are not needed for anything. */
-__attribute__((format(printf, 3, 4)))
-static int note_add(struct opened_mirror *opened, struct error *err, const char *format, ...)
+int discover_note(struct opened_mirror *opened, struct error *err, const char *format, ...)
 {
 	va_list args;
 	int length;
@@ -176,7 +173,7 @@ static int note_claim(struct opened_mirror *opened, const struct claim *claim,
 {
 	char what[224];
 
-	return note_add(opened, err, "%s %s: its contents may change during the audit",
+	return discover_note(opened, err, "%s %s: its contents may change during the audit",
 			operand_device(opened, claim->operand)->name,
 			claim_describe(what, sizeof(what), claim));
 }
@@ -223,8 +220,8 @@ static int check_claim(struct opened_mirror *opened, const struct claim *claim,
 	return note_claim(opened, claim, err);
 }
 
-static int check_claims(struct opened_mirror *opened, const struct claims *claims,
-			struct error *err)
+int discover_check_claims(struct opened_mirror *opened, const struct claims *claims,
+			  struct error *err)
 {
 	size_t i;
 	int ret = 0;
@@ -234,8 +231,8 @@ static int check_claims(struct opened_mirror *opened, const struct claims *claim
 	return ret;
 }
 
-static int ranges_of_mirror(struct claim_ranges *ranges, const struct opened_mirror *opened,
-			    struct error *err)
+int discover_ranges(struct claim_ranges *ranges, const struct opened_mirror *opened,
+		    struct error *err)
 {
 	unsigned int operand;
 	int ret = 0;
@@ -314,9 +311,14 @@ static int open_place(struct opened_mirror *opened, struct device **device,
 	return flags == DEVICE_READ ? ret : name_holder(place, role, ret, err);
 }
 
-/* Takes the plan's mirror over. */
-static int open_plan(struct opened_mirror *opened, struct operand_plan *plan,
-		     struct error *err)
+int discover_check_places(struct opened_mirror *opened, struct error *err)
+{
+	int ret = check_lengths(opened, err);
+
+	return ret ? ret : check_pairs(opened, err);
+}
+
+int discover_open(struct opened_mirror *opened, struct operand_plan *plan, struct error *err)
 {
 	static const unsigned int leg_flags[] = { DEVICE_READ, DEVICE_HOLD, DEVICE_WRITE };
 	static const unsigned int log_flags[] = { DEVICE_READ, DEVICE_WRITE, DEVICE_WRITE };
@@ -337,294 +339,42 @@ static int open_plan(struct opened_mirror *opened, struct operand_plan *plan,
 	if (!ret)
 		ret = open_place(opened, &opened->log, &plan->log, "log",
 				 log_flags[opened->access], err);
-	if (!ret)
-		ret = check_lengths(opened, err);
-	if (!ret)
-		ret = check_pairs(opened, err);
-	return ret;
+	return ret ? ret : discover_check_places(opened, err);
 }
 
 /* ------------------------------------------------------------ explicit words */
 
+int discover_watch(struct opened_mirror *opened, struct error *err)
+{
+	struct claim_ranges ranges = { 0 };
+	struct claims claims = { 0 };
+	int ret;
+
+	ret = discover_ranges(&ranges, opened, err);
+	if (!ret)
+		ret = claims_read(&claims, ranges.ranges, ranges.nr, 0, err);
+	if (!ret)
+		ret = discover_check_claims(opened, &claims, err);
+	if (!ret)
+		ret = watch_ranges(&opened->watch, &ranges, &claims, err);
+	claims_free(&claims);
+	claim_ranges_free(&ranges);
+	return ret;
+}
+
 static int discover_explicit(struct opened_mirror *opened,
 			     const struct mirror_operand *operand, struct error *err)
 {
-	struct claim_ranges ranges = { 0 };
 	struct operand_plan plan;
-	struct claims claims = { 0 };
 	int ret;
 
 	ret = operand->table ? operand_plan_table(&plan, operand, err) :
 			       operand_plan_explicit(&plan, operand, err);
 	if (!ret)
-		ret = open_plan(opened, &plan, err);
-	if (ret)
-		goto out;
-	ret = ranges_of_mirror(&ranges, opened, err);
+		ret = discover_open(opened, &plan, err);
 	if (!ret)
-		ret = claims_read(&claims, ranges.ranges, ranges.nr, 0, err);
-	if (!ret)
-		ret = check_claims(opened, &claims, err);
-	if (!ret)
-		ret = watch_ranges(&opened->watch, &ranges, &claims, err);
-out:
-	claims_free(&claims);
-	claim_ranges_free(&ranges);
+		ret = discover_watch(opened, err);
 	operand_plan_free(&plan);
-	return ret;
-}
-
-/* -------------------------------------------------------- an active dm device */
-
-static int refuse_no_mirror(const struct mapped_device *device,
-			    const struct mapped_table *table, struct error *err)
-{
-	const char *type = table->nr_targets ? table->targets[0].type : NULL;
-
-	if (!type)
-		return error_usage(err, "%s has no live table, so it is no mirror", device->name);
-	if (!strcmp(type, "snapshot-origin"))
-		return error_usage(err, "%s is the origin of a snapshot, and what lies below it is no "
-				   "mirror either", device->name);
-	return error_usage(err, "%s is no mirror: its table says %s", device->name, type);
-}
-
-/* "0, 2048" */
-static void mirrors_list(const struct mapped_table *table, char *out, size_t room)
-{
-	size_t i, used = 0;
-
-	out[0] = '\0';
-	for (i = 0; i < table->nr_targets && used < room; i++)
-		if (!strcmp(table->targets[i].type, "mirror"))
-			used += (size_t)snprintf(out + used, room - used, "%s%" PRIu64,
-						 used ? ", " : "", table->targets[i].start);
-}
-
-static int choose_target(const struct mapped_target **chosen,
-			 const struct mapped_device *device, const struct mapped_table *table,
-			 const struct mirror_operand *operand, struct error *err)
-{
-	const struct mapped_target *first = mapped_table_mirror(table, 0);
-	char list[256];
-	uint64_t start;
-	bool given;
-	int ret;
-
-	if (!first)
-		return refuse_no_mirror(device, table, err);
-	ret = operand_segment_parse(&start, &given, operand, err);
-	if (ret)
-		return ret;
-	*chosen = given ? mapped_table_at(table, start) : first;
-	mirrors_list(table, list, sizeof(list));
-	if (!*chosen || strcmp((*chosen)->type, "mirror"))
-		return error_usage(err, "--segment %s: no mirror target of %s begins there (they "
-				   "begin at %s)", operand->segment, device->name, list);
-	if (!given && mapped_table_mirror(table, (size_t)(first - table->targets) + 1))
-		return error_usage(err, "%s holds several mirror targets (they begin at %s): say "
-				   "which with --segment START", device->name, list);
-	return 0;
-}
-
-/* The node of a device number in a live table: this host's own numbers. */
-static int mapped_place(struct operand_place *place, const struct mirror_place *word,
-			const char *role, const char *name, struct error *err)
-{
-	dev_t number;
-	int ret;
-
-	if (!device_number_parse(&number, word->device))
-		return error_operation(err, EINVAL, "the %s of %s is \"%s\" in the kernel's table, "
-				       "which is no device number", role, name, word->device);
-	ret = device_path_of_number(&place->path, number);
-	if (ret)
-		return error_operation(err, -ret, "the %s (%s) of %s has no device node here: %s: give "
-				       "legs and log with --leg and --log", role, word->device,
-				       name, error_reason(ret));
-	place->offset = word->offset;
-	return 0;
-}
-
-static int mapped_places(struct operand_plan *plan, struct error *err)
-{
-	struct mirror *mirror = &plan->mirror;
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < mirror->nr_legs && !ret; i++) {
-		char role[16];
-
-		snprintf(role, sizeof(role), "leg %u", i);
-		ret = mapped_place(&plan->legs[i], &mirror->legs[i], role, mirror->name, err);
-	}
-	if (!ret && mirror->log_kind == MIRROR_LOG_DISK)
-		ret = mapped_place(&plan->log, &mirror->log, "log", mirror->name, err);
-	return ret;
-}
-
-/* What the kernel calls it; of LVM's, and where the user wrote so, VG/LV. */
-static int mapped_identity(struct mirror *mirror, const struct mapped_device *device,
-			   const struct mirror_operand *operand, struct error *err)
-{
-	bool is_lv = operand->name[0] != '/' && strchr(operand->name, '/');
-	char lv[2 * sizeof(device->name)];
-
-	free(mirror->name);
-	if (mapped_lv_name(lv, sizeof(lv), device))
-		mirror->name = strdup(lv);
-	else
-		mirror->name = strdup(is_lv ? operand->name : device->name);
-	mirror->uuid = device->uuid[0] ? strdup(device->uuid) : NULL;
-	mirror->activity = device->suspended ? MIRROR_SUSPENDED : MIRROR_ACTIVE;
-	if (!mirror->name || (device->uuid[0] && !mirror->uuid))
-		return error_operation(err, ENOMEM, "not enough memory to open the mirror");
-	return 0;
-}
-
-/* A status that cannot be read or understood leaves status_known false. */
-static void mapped_status(struct mirror *mirror, const struct mapped_device *device)
-{
-	const struct mapped_target *target;
-	struct mirror_status status;
-	struct mapped_table table;
-
-	if (mapped_table_read(&table, device->number, MAPPED_STATUS, NULL))
-		return;
-	target = mapped_table_at(&table, mirror->start);
-	if (target && !strcmp(target->type, "mirror") &&
-	    !mirror_status_parse(&status, target->params, NULL))
-		mirror_apply_status(mirror, &status, NULL);
-	mapped_table_free(&table);
-}
-
-static int mapped_plan(struct operand_plan *plan, const struct mapped_device *device,
-		       const struct mapped_table *table, const struct mirror_operand *operand,
-		       struct error *err)
-{
-	const struct mapped_target *target = NULL;
-	int ret;
-
-	ret = choose_target(&target, device, table, operand, err);
-	if (!ret)
-		ret = mirror_table_parse_params(&plan->mirror, target->start, target->length,
-						target->params, err);
-	if (!ret)
-		ret = mapped_identity(&plan->mirror, device, operand, err);
-	if (!ret)
-		ret = mapped_places(plan, err);
-	plan->length_given = true;
-	return ret;
-}
-
-/* Other users of an active mirror's legs and log, itself left out. */
-static int mapped_claims(struct opened_mirror *opened, const struct mapped_device *device,
-			 struct error *err)
-{
-	struct claim_ranges ranges = { 0 };
-	struct claims claims = { 0 };
-	int ret;
-
-	ret = ranges_of_mirror(&ranges, opened, err);
-	if (!ret)
-		ret = claims_read(&claims, ranges.ranges, ranges.nr, device->number, err);
-	if (!ret)
-		ret = check_claims(opened, &claims, err);
-	claims_free(&claims);
-	claim_ranges_free(&ranges);
-	return ret;
-}
-
-/* A log that is a mirror is read as the kernel reads it, through its device. */
-static int note_mirrored_log(struct opened_mirror *opened, struct error *err)
-{
-	struct mapped_device device;
-	struct mapped_table table;
-	char name[2 * sizeof(device.name)];
-	bool is_mirror;
-
-	if (!opened->log || opened->log->file->regular ||
-	    mapped_device_read(&device, opened->log->file->dev, NULL) ||
-	    mapped_table_read(&table, device.number, MAPPED_TABLE, NULL))
-		return 0;
-	is_mirror = mapped_table_mirror(&table, 0) != NULL;
-	mapped_table_free(&table);
-	if (!is_mirror)
-		return 0;
-	if (!mapped_lv_name(name, sizeof(name), &device))
-		snprintf(name, sizeof(name), "%s", device.name);
-	return note_add(opened, err, "the log is a mirror itself, and is read through its device as "
-			"the kernel does it; are its own legs equal? mirrorctl audit %s tells", name);
-}
-
-/* Nothing may have moved between the table that was read and the opens. */
-static int check_unchanged(struct opened_mirror *opened, struct error *err)
-{
-	struct mirror_sample sample;
-
-	mirror_sample(opened, &sample);
-	if (sample.change == MIRROR_UNCHANGED)
-		return 0;
-	return error_operation(err, EAGAIN, "%s while it was being opened: try again",
-			       sample.reason);
-}
-
-/* What is not allowed on an active mirror. */
-static int check_active(const struct mirror *mirror, const struct mirror_operand *operand,
-			struct error *err)
-{
-	if (operand->inactive_only)
-		return error_operation(err, EBUSY, "%s is active and --inactive was asked for: "
-				       "deactivate it first, or leave --inactive out", mirror->name);
-	if (operand->access != MIRROR_READ)
-		return error_operation(err, EBUSY, "%s is active: deactivate it first, or let mirrorctl "
-				       "repair-log --online repair it while it runs; nothing was changed",
-				       mirror->name);
-	return 0;
-}
-
-static int open_mapped(struct opened_mirror *opened, struct operand_plan *plan,
-		       const struct mapped_device *device, const struct mapped_table *table,
-		       struct error *err)
-{
-	int ret = open_plan(opened, plan, err);
-
-	if (!ret)
-		ret = mapped_claims(opened, device, err);
-	if (!ret)
-		ret = note_mirrored_log(opened, err);
-	if (!ret)
-		ret = watch_mapped(&opened->watch, device, table, opened->mirror.start, err);
-	if (!ret)
-		ret = check_unchanged(opened, err);
-	if (!ret)
-		mapped_status(&opened->mirror, device);
-	return ret;
-}
-
-static int discover_mapped(struct opened_mirror *opened,
-			   const struct mirror_operand *operand, struct error *err)
-{
-	struct operand_plan plan = { 0 };
-	struct mapped_table table = { 0 };
-	struct mapped_device device;
-	char *note;
-	int ret;
-
-	ret = mapped_device_find(&device, &note, operand->name, err);
-	if (!ret && note)
-		ret = note_add(opened, err, "%s", note);
-	if (!ret)
-		ret = mapped_table_read(&table, device.number, MAPPED_TABLE, err);
-	if (!ret)
-		ret = mapped_plan(&plan, &device, &table, operand, err);
-	if (!ret)
-		ret = check_active(&plan.mirror, operand, err);
-	if (!ret)
-		ret = open_mapped(opened, &plan, &device, &table, err);
-	mapped_table_free(&table);
-	operand_plan_free(&plan);
-	free(note);
 	return ret;
 }
 
@@ -642,7 +392,7 @@ static int check_words(const struct mirror_operand *operand, struct error *err)
 				   operand->table ? "--table" : operand->nr_legs ? "--leg" :
 				   operand->log ? "--log" : "--device");
 	if (operand->name && (operand->region_size || operand->length))
-		return error_usage(err, "%s belongs to --leg and --log: the kernel tells what %s has",
+		return error_usage(err, "%s belongs to --leg and --log: the kernel, or LVM, tells what %s has",
 				   operand->region_size ? "--region-size" : "--length",
 				   operand->name);
 	if (operand->table && places)
@@ -653,16 +403,46 @@ static int check_words(const struct mirror_operand *operand, struct error *err)
 	return 0;
 }
 
+static void begin(struct opened_mirror *opened, const struct mirror_operand *operand)
+{
+	memset(opened, 0, sizeof(*opened));
+	opened->access = operand->access;
+}
+
+/* What is active is device-mapper's; what is not, LVM knows. */
+static int discover_named(struct opened_mirror *opened, const struct mirror_operand *operand,
+			  struct error *err)
+{
+	struct error active = { 0 }, inactive = { 0 };
+	int ret = discover_mapped(opened, operand, &active), lvm;
+
+	if (ret != -ENXIO && ret != -ENODEV) {
+		*err = active;
+		return ret;
+	}
+	mirror_close(opened);
+	begin(opened, operand);
+	lvm = discover_lvm(opened, operand, &inactive);
+	if (lvm == -ENXIO && !inactive.kind) {
+		*err = active;
+		return ret;
+	}
+	if (lvm == -ENXIO || lvm == -ENOENT || lvm == -EACCES || lvm == -EIO)
+		return error_operation(err, -lvm, "%s is not active, and %s", operand->name,
+				       inactive.text);
+	*err = inactive;
+	return lvm;
+}
+
 int mirror_discover(struct opened_mirror *opened, const struct mirror_operand *operand,
 		    struct error *err)
 {
 	int ret;
 
-	memset(opened, 0, sizeof(*opened));
-	opened->access = operand->access;
+	begin(opened, operand);
 	ret = check_words(operand, err);
 	if (!ret)
-		ret = operand->name ? discover_mapped(opened, operand, err) :
+		ret = operand->name ? discover_named(opened, operand, err) :
 				      discover_explicit(opened, operand, err);
 	mapper_release();
 	if (ret)

@@ -10,8 +10,9 @@
 
 /*
  * From the words of a command line to a mirror whose legs and log are open.
- * Three roads (mirrorctl(8), THE MIRROR): explicit --leg/--log, a --table
- * line with --device mappings, or the name of an active dm device.
+ * Four roads (mirrorctl(8), THE MIRROR): explicit --leg/--log, a --table
+ * line with --device mappings, the name of an active dm device, or that of a logical
+ * volume that is not active.
  */
 
 /* What will be done with it (claims: mirrorctl(8), SAFETY). */
@@ -52,7 +53,9 @@ struct opened_mirror {
 	 * may change during the audit". */
 	char *notes[MIRROR_NOTES_MAX];
 	unsigned int nr_notes;
+	bool elsewhere;		/* inactive here, but another host may run it */
 	struct mirror_watch *watch;	/* private: what mirror_sample() looks at */
+	struct lvm_origin *lvm;	/* private: where LVM's metadata told of it; else NULL */
 };
 
 /* Discovers and opens, read only. `opened` is published whole or zeroed.
@@ -69,8 +72,9 @@ void mirror_leg_devices(const struct opened_mirror *opened,
 
 /*
  * How the mirror stands now, compared with the moment it was opened. For a dm
- * device: table, uuid, suspended or not, status. For explicit legs: dm tables live and inactive over the same sectors, the loop
- * devices of image files included.
+ * device: table, uuid, suspended or not, status. For explicit legs, and those of an
+ * inactive LV: dm tables live and inactive over the same sectors, the loop devices of
+ * image files included.
  */
 enum mirror_change {
 	MIRROR_UNCHANGED,
@@ -89,5 +93,8 @@ struct mirror_sample {
 };
 
 void mirror_sample(struct opened_mirror *opened, struct mirror_sample *sample);
+/* The same before what was found counts: of an inactive logical volume LVM is asked too,
+ * which may take a second. */
+void mirror_sample_closely(struct opened_mirror *opened, struct mirror_sample *sample);
 
 #endif

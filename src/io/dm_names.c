@@ -308,7 +308,6 @@ static void search_all(struct search *search)
 /* What else the word may be, when it is no dm device. */
 static int refuse_word(const char *word, struct error *err)
 {
-	char name[128];
 	struct stat st;
 
 	if (!stat(word, &st) && S_ISREG(st.st_mode))
@@ -317,15 +316,9 @@ static int refuse_word(const char *word, struct error *err)
 	if (!stat(word, &st) && S_ISBLK(st.st_mode))
 		return error_usage(err, "%s is a block device but no dm device, so no mirror: give "
 				   "legs and log with --leg and --log", word);
-	if (!strncmp(word, "/dev/", 5) && strncmp(word, "/dev/mapper/", 12))
-		word += 5;
-	if (word[0] != '/' && !mapped_name_of_lv(name, sizeof(name), word))
-		return error_operation(err, ENXIO, "%s is not active (there is no dm device %s), and "
-				       "inactive LVM volumes are not read yet: give its parts with "
-				       "--leg and --log, or --table", word, name);
 	return error_operation(err, ENXIO, "no active mirror is called %s (looked for a block device, "
-			       "a dm name, a uuid and a number): give an inactive one with --leg and "
-			       "--log, or --table", word);
+			       "a dm name, a uuid and a number): give an inactive one as VG/LV, with "
+			       "--leg and --log, or --table", word);
 }
 
 static int search_result(struct mapped_device *found, char **note, const struct search *search,

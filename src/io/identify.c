@@ -9,6 +9,7 @@
 
 #include "core/mirror_log.h"
 #include "io/dm_names.h"
+#include "io/lvm_origin.h"
 
 #define END_SECTORS 128u	/* hashed at either end of a leg */
 #define DRAIN_MS 2000
@@ -32,9 +33,24 @@ static void place_name(char *name, size_t room, const struct host_roots *roots,
 		name[0] = '\0';
 }
 
+static void lvm_places_name(struct identity *identity, const struct opened_mirror *opened)
+{
+	for (unsigned int i = 0; i < identity->nr_legs; i++)
+		if (opened->legs[i])
+			lvm_origin_part_name(identity->leg[i], sizeof(identity->leg[i]),
+					     opened->lvm, i);
+	if (opened->log)
+		lvm_origin_part_name(identity->log, sizeof(identity->log), opened->lvm,
+				     MIRROR_LEGS_MAX);
+}
+
 static void places_name(struct identity *identity, const struct host_roots *roots,
 			const struct opened_mirror *opened)
 {
+	if (opened->lvm) {
+		lvm_places_name(identity, opened);
+		return;
+	}
 	for (unsigned int i = 0; i < identity->nr_legs; i++)
 		place_name(identity->leg[i], sizeof(identity->leg[i]), roots, opened->legs[i]);
 	place_name(identity->log, sizeof(identity->log), roots, opened->log);
@@ -65,7 +81,7 @@ static bool all_are_named(const struct identity *identity, const struct opened_m
 	return any;
 }
 
-/* --- an active dm device -------------------------------------------------------- */
+/* --- an active dm device, or what will be one -------------------------------------------------------- */
 
 /* The name that device-mapper knows, also where the user wrote VG/LV. */
 static int id_of_name(char *id, size_t room, const struct mirror *mirror)
@@ -84,7 +100,7 @@ static bool mapped_id(struct identity *identity, const struct opened_mirror *ope
 	const struct mirror *mirror = &opened->mirror;
 	size_t room = sizeof(identity->id), used;
 
-	if (mirror->activity == MIRROR_INACTIVE)
+	if (mirror->activity == MIRROR_INACTIVE && !opened->lvm)
 		return false;
 	if (mirror->uuid && *mirror->uuid) {
 		snprintf(identity->id, room, "%s", mirror->uuid);

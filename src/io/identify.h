@@ -14,7 +14,8 @@
  *
  *   dm      an active mirror; its id is the dm uuid, or without one "name:" and the dm
  *           name, provided that all legs and the log have stable names. ("@START" is
- *           added for a target that is not the device's first.)
+ *           added for a target that is not the device's first.) An inactive logical
+ *           volume has the id and the names that it has when it is active.
  *   block   explicit legs and log that all have stable names, no two the same
  *   weak    anything else, image files above all
  *

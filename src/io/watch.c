@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/mirror_table.h"
+#include "io/lvm_origin.h"
 
 struct mirror_watch {
 	bool is_mapped;
@@ -294,4 +295,11 @@ void mirror_sample(struct opened_mirror *opened, struct mirror_sample *sample)
 		sample_ranges(opened, sample);
 	}
 	mapper_release();
+}
+
+void mirror_sample_closely(struct opened_mirror *opened, struct mirror_sample *sample)
+{
+	mirror_sample(opened, sample);
+	if (opened->lvm)
+		lvm_origin_sample(opened->lvm, sample);
 }

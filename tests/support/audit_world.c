@@ -76,11 +76,12 @@ static bool poll_user(void *context, const struct audit_progress *progress)
 	return world->stop_at_poll && world->polls >= world->stop_at_poll;
 }
 
-static bool is_unchanged(void *context)
+static bool is_unchanged(void *context, bool closely)
 {
 	struct world *world = context;
 
 	world->samples++;
+	world->close_samples += closely;
 	return !world->changes_at || world->samples < world->changes_at;
 }
 
@@ -189,7 +190,7 @@ void world_audit(struct world *world)
 		if (!world->missing[leg])
 			input.legs[leg] = sim_disk_device(world->legs[leg]);
 	audit_result_free(&world->result);
-	world->polls = world->samples = 0;
+	world->polls = world->samples = world->close_samples = 0;
 	world->slept_ms = 0;
 	memset(&world->err, 0, sizeof(world->err));
 	world->ret = audit_run(&world->result, &input, &world->options, &hooks, &world->err);

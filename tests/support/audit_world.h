@@ -32,6 +32,7 @@ struct world {
 	uint64_t slept_ms;
 	unsigned int polls, stop_at_poll;	/* 0: never */
 	unsigned int samples, changes_at;	/* 0: never */
+	unsigned int close_samples;	/* … of those: before something counts */
 	void (*on_poll)(struct world *world);
 	void (*on_sleep)(struct world *world, unsigned int ms);
 	struct audit_progress last_progress;

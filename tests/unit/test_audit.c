@@ -565,6 +565,8 @@ START_TEST(changed_at_the_last_look)
 	world_dirty(&world, 31, 31);
 	audit();
 	ck_assert_uint_eq(world.result.regions.count[VERDICT_BOGUS_CLEAN], 1);
+	/* At the start, and before the findings count. */
+	ck_assert_uint_eq(world.close_samples, 2);
 	world.changes_at = world.samples;
 	audit();
 	ck_assert_int_eq(world.result.end, AUDIT_CHANGED);
