@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "core/region.h"
-#include "io/journal_file.h"
+#include "io/repair_files.h"
 #include "support/audit_world.h"
 #include "support/scratch.h"
 #include "unit/suites.h"
@@ -744,6 +744,35 @@ START_TEST(inputs)
 }
 END_TEST
 
+/* Each round of a repair that goes on in rounds has its own. */
+START_TEST(saved_of_rounds)
+{
+	static const char *const names[] = { "saved", "saved", "saved.2", "saved.3" };
+	struct repair_files files;
+
+	for (unsigned int nr = 1; nr <= 3; nr++) {
+		ck_assert_int_eq(repair_files_create(&files, scratch_path("state"),
+						     scratch_path("saved"), nr, "m", &err), 0);
+		ck_assert_str_eq(files.saved.path, scratch_path(names[nr]));
+		ck_assert(files.journal.path && !access(files.journal.path, F_OK));
+		repair_files_close(&files);
+		ck_assert(!access(scratch_path(names[nr]), F_OK));
+	}
+	/* Nothing is overwritten, and then there is no journal either. */
+	ck_assert_int_eq(repair_files_create(&files, scratch_path("other"), scratch_path("saved"), 2,
+					     "m", &err), -EEXIST);
+	ck_assert(says("saved.2: exists already", "nothing was changed", ""));
+	ck_assert(!files.journal.path && access(scratch_path("other"), F_OK));
+	repair_files_discard(&files);
+	ck_assert(!access(scratch_path("saved.2"), F_OK));
+	/* Discarded: both go. */
+	ck_assert_int_eq(repair_files_create(&files, scratch_path("other"), scratch_path("saved"), 4,
+					     "m", &err), 0);
+	repair_files_discard(&files);
+	ck_assert(access(scratch_path("saved.4"), F_OK));
+}
+END_TEST
+
 Suite *journal_file_suite(void)
 {
 	Suite *suite = suite_create("journal_file");
@@ -773,6 +802,7 @@ Suite *journal_file_suite(void)
 	tcase_add_test(tests, append_refused);
 	tcase_add_test(tests, append_to_another);
 	tcase_add_test(tests, inputs);
+	tcase_add_test(tests, saved_of_rounds);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
