@@ -411,7 +411,7 @@ START_TEST(who_agrees)
 {
 	static const uint8_t patterns[][4] = {
 		{ 0, 0, 0, 0 }, { 0, 1, 1, 1 }, { 0, 1, 1, 1 }, { 0, 0, 2, 2 }, { 0, 1, 2, 3 },
-		{ 0, 1, 0, 1 }, { 0, 1, 1, 3 }, { 0, 1, 1, MIRROR_LEGS_MAX },
+		{ 0, 1, 0, 1 }, { 0, 1, 1, 3 }, { 0, MIRROR_LEGS_MAX, 2, 2 },
 	};
 	const struct piece *run = NULL;
 
@@ -422,7 +422,7 @@ START_TEST(who_agrees)
 			resync_world_fill(&world, leg, region * 16 + region, 1,
 					  region == 6 && leg == 3 ? 1 : patterns[region][leg]);
 	resync_world_fill(&world, 3, 6 * 16 + 15, 1, 9);
-	sim_disk_fail(world.legs[3], &(struct sim_fault){ .op = BLOCK_READ, .first = 7 * 16 + 3,
+	sim_disk_fail(world.legs[1], &(struct sim_fault){ .op = BLOCK_READ, .first = 7 * 16 + 3,
 							  .sectors = 1, .result = -EIO });
 	world.buffer_bytes = _i ? 4096 : 32768;
 	resync_world_remember(&world);
