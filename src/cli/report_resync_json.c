@@ -88,6 +88,8 @@ static void put_salvage(struct json_stream *json, const struct resync_job *job)
 				    salvage_is_dangerous((enum salvage_outcome)outcome));
 	}
 	json_flag(json, "dangerous", danger);
+	put_leg_bytes(json, "written_bytes", job->salvage.written_bytes,
+		      job->session.opened.mirror.nr_legs);
 	json_close_object(json);
 }
 

@@ -31,24 +31,47 @@ static uint64_t runs_of_leg(const struct piece_list *list, unsigned int leg)
 	return nr;
 }
 
+/* Bytes that belong to no leg alone. */
+static void print_beside(const struct resync_job *job, const struct resync_result *result)
+{
+	char bytes[32];
+	uint64_t rewritten = 0;
+
+	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
+		rewritten += result->rewritten_bytes[leg];
+	if (result->hole_bytes)
+		printf("holes %17s  in every leg: equal, and not read\n",
+		       size_format(bytes, sizeof(bytes), result->hole_bytes));
+	if (rewritten)
+		printf("%s of what %s written was equal before (--copy-all)\n",
+		       size_format(bytes, sizeof(bytes), rewritten),
+		       job->state == RESYNC_DONE ? "was" : "would be");
+}
+
 void report_resync_legs(const struct resync_job *job, const struct resync_result *result)
 {
-	char equal[32], written[32];
+	char read[32], equal[32], written[32];
 
-	printf("\n%-10s %12s %12s  %s\n", "", "equal",
-	       job->state == RESYNC_DONE ? "written" : "to write", "in");
+	printf("\n%-10s %12s %12s %12s  where\n", "", "read", "equal",
+	       job->state == RESYNC_DONE ? "written" : "to write");
 	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++) {
 		uint64_t runs = runs_of_leg(&result->written, leg);
 
+		size_format(read, sizeof(read), result->read_bytes[leg]);
 		if (!job->words->plan && leg == job->words->source) {
-			printf("leg %-6u %12s %12s  the source\n", leg, "-", "-");
+			printf("leg %-6u %12s %12s %12s  the source\n", leg, read, "-", "-");
 			continue;
 		}
-		printf("leg %-6u %12s %12s  %s%" PRIu64 " run%s of sectors\n", leg,
-		       size_format(equal, sizeof(equal), result->equal_bytes[leg]),
-		       size_format(written, sizeof(written), result->written_bytes[leg]),
-		       result->written.truncated ? "more than " : "", runs, plural(runs));
+		size_format(equal, sizeof(equal), result->equal_bytes[leg]);
+		size_format(written, sizeof(written), result->written_bytes[leg]);
+		printf("leg %-6u %12s %12s %12s  ", leg, read, equal, written);
+		if (runs)
+			printf("%s%" PRIu64 " run%s of sectors\n",
+			       result->written.truncated ? "more than " : "", runs, plural(runs));
+		else
+			printf("%s\n", result->written.truncated ? "beyond what is listed" : "nowhere");
 	}
+	print_beside(job, result);
 }
 
 /* --- each run of sectors -------------------------------------------------- */
@@ -57,9 +80,9 @@ static const char *content_words(char *out, size_t room, const struct piece_cont
 {
 	switch ((enum content)content->content) {
 	case CONTENT_ZEROS: return "zeros";
-	case CONTENT_ONES: return "ones (0xFF)";
+	case CONTENT_ONES: return "bytes 0xff";
 	case CONTENT_REPEATED:
-		snprintf(out, room, "0x%02X all over", content->byte);
+		snprintf(out, room, "bytes 0x%02x", content->byte);
 		return out;
 	default: return "data";
 	}

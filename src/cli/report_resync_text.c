@@ -45,7 +45,7 @@ static void print_contents(const struct resync_job *job)
 		if (!signature_probe(&signature, opened->legs[leg], opened->mirror.geometry.length) &&
 		    signature.found)
 			found = signature_describe(what, sizeof(what), &signature);
-		printf("%s %-5u%s\n", leg ? "leg " : "\nleg ", leg, found);
+		printf("%son leg %-3u%s\n", leg ? "" : "\n", leg, found);
 	}
 }
 
@@ -68,18 +68,19 @@ static void print_work(const struct resync_job *job)
 {
 	const struct region_geometry *geometry = &job->session.opened.mirror.geometry;
 	char text[500], bytes[32];
+	const char *copy = job->words->copy_all ? "copy everything, equal or not" : "copy what differs";
 	uint64_t sectors = job->nr_not_clean * geometry->region_size;
 
 	if (sectors > geometry->length)
 		sectors = geometry->length;
 	size_format(bytes, sizeof(bytes), sectors * SECTOR_BYTES);
 	if (job->words->verify)
-		snprintf(text, sizeof(text), "read all %" PRIu64 " regions of every leg; copy what differs, and set every bit (not clean: %" PRIu64
-			 ", %s)", geometry->nr_regions, job->nr_not_clean, bytes);
+		snprintf(text, sizeof(text), "read all %" PRIu64 " regions of every leg, %" PRIu64 " of them (%s) not clean; %s, and set their bits",
+			 geometry->nr_regions, job->nr_not_clean, bytes, copy);
 	else
-		snprintf(text, sizeof(text), "read %" PRIu64 " region%s (%s) that %s not clean, of every leg; copy what differs, and set %s",
+		snprintf(text, sizeof(text), "read %" PRIu64 " region%s (%s) that %s not clean, of every leg; %s, and set %s",
 			 job->nr_not_clean, plural(job->nr_not_clean), bytes,
-			 job->nr_not_clean == 1 ? "is" : "are",
+			 job->nr_not_clean == 1 ? "is" : "are", copy,
 			 job->nr_not_clean == 1 ? "its bit" : "their bits");
 	report_text_paragraph("PLAN", text);
 	if (job->header_bad)
@@ -92,51 +93,44 @@ static void print_work(const struct resync_job *job)
 	print_way_back(job);
 }
 
-static void print_rate(const struct resync_result *result, unsigned int nr_legs, uint64_t elapsed_ns)
-{
-	double seconds = (double)elapsed_ns / 1e9;
-	char read[32], rate[32];
-	uint64_t most = 0;
-
-	for (unsigned int leg = 0; leg < nr_legs; leg++)
-		if (result->read_bytes[leg] > most)
-			most = result->read_bytes[leg];
-	printf("read      %s of each leg, in %.*f s", size_format(read, sizeof(read), most),
-	       seconds < 10 ? 1 : 0, seconds);
-	if (seconds >= 0.05 && most)
-		printf(" (%s/s)", size_format(rate, sizeof(rate), (uint64_t)((double)most / seconds)));
-	if (result->hole_bytes)
-		printf("; %s are holes in every leg", size_format(read, sizeof(read), result->hole_bytes));
-	putchar('\n');
-}
-
 static void print_log(const struct resync_job *job, const struct resync_result *result)
 {
 	uint64_t set = result->regions_copied + result->regions_equal;
 	const char *be = job->state == RESYNC_DONE ? "" : "to be ";
 	char text[300];
-	int n;
+	int n = 0;
 
-	n = snprintf(text, sizeof(text), "%" PRIu64 " bit%s %sset", set, plural(set), be);
 	if (result->bits_cleared)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, ", %" PRIu64 " of them %scleared before the first write there",
-			      result->bits_cleared, be);
+		n = snprintf(text, sizeof(text), "%" PRIu64 " bit%s %scleared, then ",
+			     result->bits_cleared, plural(result->bits_cleared), be);
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "%" PRIu64 " bit%s %sset", set,
+		      plural(set), be);
 	if (result->header_made_good)
 		snprintf(text + n, sizeof(text) - (size_t)n, "; the header %smade good", be);
 	report_text_paragraph("log", text);
 }
 
+/* Regions that were to be copied, and were not come to. */
+static uint64_t left_over(const struct resync_result *result)
+{
+	uint64_t seen = result->regions_copied + result->regions_equal + result->regions_failed;
+
+	return result->regions_work > seen ? result->regions_work - seen : 0;
+}
+
 static void print_counts(const struct resync_job *job, const struct resync_result *result)
 {
 	bool done = job->state == RESYNC_DONE;
+	uint64_t left = left_over(result);
 	const struct { uint64_t count; const char *did, *would; } rows[] = {
 		{ result->regions_copied, "copied, and now clean", "to be copied, and clean then" },
-		{ result->regions_rewritten, "among them: equal before, and written anew", "among them: equal, and to be written anew" },
+		{ result->regions_rewritten, "  of them equal before, and written anew", "  of them equal, and to be written anew" },
+		{ result->regions_lied, "  of them called clean before, and differing", "  of them called clean, and differing" },
 		{ result->regions_equal, "were equal already, and are now clean", "are equal already, and will be clean" },
 		{ result->regions_verified, "clean and equal", "clean and equal" },
-		{ result->regions_lied, "among them: called clean, and differing", "among them: called clean, and differing" },
 		{ job->nr_skipped, "skipped by the plan", "skipped by the plan" },
 		{ result->regions_failed, "could not be made equal, and stay not clean", "cannot be made equal, and stay not clean" },
+		{ left, "not clean, and not done yet", "not looked at" },
 		{ result->regions_unverified, "clean, but could not be read everywhere", "clean, but cannot be read everywhere" },
 	};
 
@@ -146,12 +140,23 @@ static void print_counts(const struct resync_job *job, const struct resync_resul
 			printf("%10" PRIu64 "  %s\n", rows[i].count, done ? rows[i].did : rows[i].would);
 }
 
+static bool has_errors(const struct resync_job *job, const struct resync_result *result)
+{
+	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
+		if (result->leg_error[leg])
+			return true;
+	return result->keep_error || (result == &job->result && job->salvage.keep_error) ||
+	       result->log_failed || result->unreadable.nr;
+}
+
 static void print_errors(const struct resync_job *job, const struct resync_result *result)
 {
 	const struct run_list *runs = &result->unreadable;
 	size_t shown = 0;
 	char text[200];
 
+	if (has_errors(job, result))
+		putchar('\n');
 	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
 		if (result->leg_error[leg]) {
 			snprintf(text, sizeof(text), "leg %u: a write failed (%s), and it was given up", leg,
@@ -169,11 +174,12 @@ static void print_errors(const struct resync_job *job, const struct resync_resul
 			 run->start, run->start + run->sectors - 1, error_reason(run->error));
 		report_text_paragraph("UNREAD", text);
 	}
-	if (shown < runs->nr)
-		printf("          … and %zu more runs (--json lists them)\n", runs->nr - shown);
+	if (shown < runs->nr || runs->truncated)
+		printf("          … and %s%zu more runs (--json lists them)\n",
+		       runs->truncated ? "at least " : "", runs->nr - shown);
 }
 
-static void print_done(const struct resync_job *job, const struct resync_result *result)
+static void print_numbers(const struct resync_job *job, const struct resync_result *result)
 {
 	report_resync_legs(job, result);
 	print_log(job, result);
@@ -186,10 +192,9 @@ static void print_preview(const struct resync_job *job)
 {
 	const struct resync_result *result = &job->preview;
 
-	print_rate(result, job->session.opened.mirror.nr_legs, job->preview_ns);
-	print_done(job, result);
 	report_resync_writes(job, result);
 	report_resync_agreement(job);
+	print_numbers(job, result);
 }
 
 /* Sectors by what became of them. */
@@ -205,6 +210,7 @@ static void print_salvage(const struct resync_job *job)
 		[SALVAGE_CLEAN] = "in regions that are called clean: left alone",
 		[SALVAGE_UNFINISHED] = "not looked at",
 	};
+	char bytes[32];
 	bool danger = false;
 
 	if (!job->salvaged)
@@ -216,6 +222,10 @@ static void print_salvage(const struct resync_job *job)
 		printf("%10" PRIu64 "  %s\n", job->salvage.sectors[outcome], texts[outcome]);
 		danger = danger || salvage_is_dangerous((enum salvage_outcome)outcome);
 	}
+	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
+		if (job->salvage.written_bytes[leg])
+			printf("  %s written to leg %u for them\n",
+			       size_format(bytes, sizeof(bytes), job->salvage.written_bytes[leg]), leg);
 	if (danger)
 		report_text_paragraph("DANGER", "leg 0 is what a kernel copies from. Do not activate this mirror without handle_errors in its table: the kernel would write zeros over what only another leg still holds. Copy the source leg with ddrescue to a good disk, give the copy, and run this again.");
 }
@@ -234,17 +244,16 @@ void report_resync_plan_text(const struct resync_job *job)
 	if (!job->compared)
 		report_text_findings(&job->session.findings,
 				     report_color(&job->words->report, STDOUT_FILENO));
-	if (job->previewed) {
-		putchar('\n');
-		print_preview(job);
-	}
-	if (job->state == RESYNC_PLANNED) {
+	if (job->state == RESYNC_PLANNED)
 		print_contents(job);
+	if (job->state == RESYNC_PLANNED && !job->words->write_plan) {
 		putchar('\n');
 		print_work(job);
 		if (job->session.opened.mirror.sync == MIRROR_SYNC_SYNC)
 			report_text_paragraph("WARNING", "the table says sync: with it the kernel copies leg 0 over the others at the next activation, whatever is done here.");
 	}
+	if (job->previewed)
+		print_preview(job);
 	fflush(stdout);
 }
 
@@ -273,6 +282,88 @@ static void print_files(const struct resync_job *job)
 		report_text_paragraph("note", "that the run has ended could not be noted in the journal: an undo takes what is clean now for its work.");
 }
 
+/* --- the end --------------------------------------------------------------- */
+
+/* Words, and how long it took. */
+static const char *format_took(char *out, size_t room, const struct resync_result *result,
+			       uint64_t elapsed_ns)
+{
+	double seconds = (double)elapsed_ns / 1e9;
+	uint64_t most = 0;
+	char rate[32];
+	int n;
+
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
+		if (result->read_bytes[leg] > most)
+			most = result->read_bytes[leg];
+	n = snprintf(out, room, "in %.*f s", seconds < 10 ? 1 : 0, seconds);
+	if (seconds >= 0.05 && most)
+		snprintf(out + n, room - (size_t)n, ", %s/s of each leg",
+			 size_format(rate, sizeof(rate), (uint64_t)((double)most / seconds)));
+	return out;
+}
+
+/* Why it ended where it did; false: it is complete. */
+static bool why_ended(char *out, size_t room, const struct resync_job *job,
+		      const struct resync_result *result)
+{
+	if (result->end == RESYNC_COMPLETE)
+		return false;
+	if (result->end == RESYNC_CHANGED)
+		snprintf(out, room, "as the mirror has changed (%s)", job->change);
+	else if (result->keep_error)
+		snprintf(out, room, "as the undo file could not be written");
+	else if (result->log_failed)
+		snprintf(out, room, "as the log could not be written (%s)",
+			 error_reason(result->log_error));
+	else
+		snprintf(out, room, result->hung ? "as a device does not answer" : "by a signal");
+	return true;
+}
+
+static void print_end(const struct resync_job *job)
+{
+	const struct resync_result *result = &job->result;
+	uint64_t left = left_over(result) + result->regions_failed;
+	char text[800], took[80], why[400], still[120] = "";
+
+	format_took(took, sizeof(took), result, job->elapsed_ns);
+	if (left)
+		snprintf(still, sizeof(still), ": %" PRIu64 " region%s still not clean", left,
+			 left == 1 ? " is" : "s are");
+	if (result->regions_unverified)
+		snprintf(still + strlen(still), sizeof(still) - strlen(still), "%s%" PRIu64
+			 " clean one%s could not be read", left ? ", " : ": ",
+			 result->regions_unverified, plural(result->regions_unverified));
+	if (why_ended(why, sizeof(why), job, result)) {
+		snprintf(text, sizeof(text), "%s, %s%s.", why, took,
+			 left || result->regions_unverified ? still :
+			 ": not every clean region was looked at");
+		report_text_paragraph("Ended:", text);
+		return;
+	}
+	if (*still)
+		snprintf(text, sizeof(text), "%s%s.", took, still);
+	else if (job->nr_skipped)
+		snprintf(text, sizeof(text), "but for what the plan skips; %s.", took);
+	else
+		snprintf(text, sizeof(text), "%s; %s.", job->words->verify ?
+			 "the legs are equal, and the log says so" : "every region is clean", took);
+	report_text_paragraph(*still ? "Not all:" : "Done:", text);
+}
+
+/* What could not be read or written. */
+static const char *mend(const struct resync_job *job)
+{
+	const struct resync_result *result = &job->result;
+
+	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
+		if (result->leg_error[leg])
+			return "find out why that leg takes no writes (the kernel's log tells), replace it if need be, and run this again: what is not clean is copied then. Until then do not activate the mirror without handle_errors.";
+	return job->salvaged ? "what could not be read may be readable elsewhere: copy the failing leg to a good disk with ddrescue, give the copy, and run this again." :
+		"what the source cannot deliver another leg may still hold: --salvage takes such sectors from there, --write-plan makes a plan to choose another source for these regions; or copy the failing leg to a good disk with ddrescue, and give the copy.";
+}
+
 static const char *next_step(const struct resync_job *job)
 {
 	const struct resync_result *result = &job->result;
@@ -281,48 +372,93 @@ static const char *next_step(const struct resync_job *job)
 		return "nothing was written since. Find out who uses it, then run this again.";
 	if (result->keep_error)
 		return "make room, or name another --undo-file, and run this again: it goes on where the log says. The file holds all that was overwritten up to now.";
+	if (result->log_failed)
+		return "find out why the log takes no writes, and run this again: what was copied and could not be noted there is read again, no more.";
 	if (result->end == RESYNC_STOPPED)
 		return "run this again: it goes on where the log says.";
 	if (job->salvaged && !job->words->accept_salvaged && job->salvage.sectors[SALVAGE_DONE])
 		return "what was salvaged is on every leg; its regions are not called clean before you run this again, or with --accept-salvaged.";
 	if (result->regions_failed || result->regions_unverified)
-		return "what could not be read is on one leg only, if anywhere: read it with ddrescue, or choose another --source for it (--write-plan).";
+		return mend(job);
 	if (job->session.opened.mirror.sync == MIRROR_SYNC_SYNC)
 		return "the table says sync: with it the kernel clears every bit at the next activation and copies leg 0 over the others everywhere. Activate with a table without sync.";
 	if (job->nr_skipped)
 		return "the skipped regions are still as the log says; the kernel copies those that are not clean from leg 0 at the next activation.";
 	if (!job->words->verify)
-		return "nothing: every region is clean now, and the kernel will copy nothing. What was clean before was not looked at; --verify does.";
-	return "nothing: the legs are equal and the log says so. The kernel will copy nothing.";
+		return "nothing: the kernel will copy nothing. What was clean before was not looked at; --verify does.";
+	return "nothing: the kernel will copy nothing.";
+}
+
+static void print_done(const struct resync_job *job)
+{
+	print_numbers(job, &job->result);
+	print_salvage(job);
+	putchar('\n');
+	print_files(job);
+	print_end(job);
+	report_text_paragraph("What to do:", next_step(job));
+}
+
+static void print_dry_run(const struct resync_job *job)
+{
+	const struct resync_result *result = &job->preview;
+	char text[200], took[80];
+
+	snprintf(text, sizeof(text), "this is all that would be written; nothing was. It took %s.",
+		 format_took(took, sizeof(took), result, job->preview_ns) + 3);
+	report_text_paragraph("dry run", text);
+	if (result->regions_failed || result->regions_unverified)
+		report_text_paragraph("What to do:", mend(job));
+	else
+		report_text_paragraph("What to do:", "if that is what you want, the same without --dry-run.");
+}
+
+/* Of what only looked, the end before the end. */
+static void print_not_begun(const struct resync_job *job)
+{
+	char text[500], why[400] = "by a signal";
+
+	if (job->previewed)
+		why_ended(why, sizeof(why), job, &job->preview);
+	else if (*job->comparison.change)
+		snprintf(why, sizeof(why), "as the mirror has changed (%s)", job->comparison.change);
+	snprintf(text, sizeof(text), "%s, before all was looked at. Nothing was written.", why);
+	report_text_paragraph("Ended:", text);
+}
+
+static void print_plan(const struct resync_job *job)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text), "written to %.150s. No leg and no log was. Edit it, then: mirrorctl resync offline --plan=%.150s",
+		 job->words->write_plan, job->words->write_plan);
+	report_text_paragraph("plan", text);
 }
 
 void report_resync_text(const struct resync_job *job)
 {
 	if (job->words->report.quiet)
 		return;
-	putchar('\n');
+	if (job->state != RESYNC_DONE)
+		putchar('\n');
 	switch (job->state) {
 	case RESYNC_NOTHING_TO_DO:
 		report_text_paragraph("Nothing to do:", job->nr_skipped ?
 			"what is not clean is skipped by the plan. Nothing was written." :
 			"every region is clean, and the log is good. Nothing was written. (--verify reads what is clean, too.)");
 		if (job->words->write_plan)
-			report_text_paragraph("plan", job->words->write_plan);
+			print_plan(job);
 		break;
 	case RESYNC_PLANNED:
 		if (job->words->write_plan)
-			report_text_paragraph("plan", job->words->write_plan);
-		report_text_paragraph("dry run", "no leg and no log was written.");
+			print_plan(job);
+		else
+			print_dry_run(job);
 		break;
 	case RESYNC_NOT_BEGUN:
-		report_text_paragraph("Ended:", "before anything was written.");
+		print_not_begun(job);
 		break;
 	default:
-		print_rate(&job->result, job->session.opened.mirror.nr_legs, job->elapsed_ns);
-		print_done(job, &job->result);
-		print_salvage(job);
-		putchar('\n');
-		print_files(job);
-		report_text_paragraph("What to do:", next_step(job));
+		print_done(job);
 	}
 }

@@ -491,6 +491,7 @@ static int salvage(struct resync_job *job, struct run *run, const struct resync_
 /* The second pass goes on where the first has ended: what both did counts. */
 static void add_first_pass(struct resync_result *result, const struct resync_result *first)
 {
+	result->regions_work += first->regions_copied + first->regions_equal;
 	result->regions_copied += first->regions_copied;
 	result->regions_rewritten += first->regions_rewritten;
 	result->regions_equal += first->regions_equal;
@@ -498,6 +499,7 @@ static void add_first_pass(struct resync_result *result, const struct resync_res
 	result->log_writes += first->log_writes;
 	result->bits_cleared += first->bits_cleared;
 	result->hole_bytes += first->hole_bytes;
+	piece_list_merge(&result->written, &first->written);
 	result->header_made_good = result->header_made_good || first->header_made_good;
 	result->kept_sectors += first->kept_sectors;
 	result->lost_sectors += first->lost_sectors;

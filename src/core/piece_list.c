@@ -36,9 +36,12 @@ static void join_content(struct piece_content *content, const struct piece_conte
 
 static bool join(struct piece *piece, const struct piece *next)
 {
-	if (piece->source != next->source || next->start - piece->start != piece->count)
+	uint64_t behind = next->start - piece->start;	/* sorted: no less */
+
+	if (piece->source != next->source || behind > piece->count)
 		return false;
-	piece->count += next->count;
+	if (behind + next->count > piece->count)
+		piece->count = behind + next->count;
 	join_content(&piece->held, &next->held);
 	join_content(&piece->given, &next->given);
 	return true;
@@ -131,4 +134,13 @@ void piece_list_add(struct piece_list *list, const struct piece *added)
 		list->pieces[list->nr++] = piece;
 	else
 		truncate_at(list, piece.start);
+}
+
+void piece_list_merge(struct piece_list *list, const struct piece_list *more)
+{
+	for (size_t i = 0; i < more->nr; i++)
+		piece_list_add(list, &more->pieces[i]);
+	if (more->truncated)
+		truncate_at(list, more->truncated_at);
+	piece_list_finish(list);
 }

@@ -39,8 +39,10 @@ struct piece_list {
 void piece_list_init(struct piece_list *list, size_t max);
 /* Accepts a zeroed one. */
 void piece_list_free(struct piece_list *list);
-/* No two pieces of a kind overlap. Where memory is short the list is truncated. */
+/* Where memory is short the list is truncated. */
 void piece_list_add(struct piece_list *list, const struct piece *piece);
+/* Adds all of a finished list, and finishes. */
+void piece_list_merge(struct piece_list *list, const struct piece_list *more);
 /* Joins and sorts by start, then by kind: to be called before the list is looked at;
  * more may be added afterwards. */
 void piece_list_finish(struct piece_list *list);

@@ -27,7 +27,7 @@ RARE_KEYS = {
     ("unread_run", "error"), ("resync", "salvage"), ("undo_file", "error"), ("salvage", "salvaged"),
     ("salvage", "source_failed"), ("salvage", "leg_failed"), ("salvage", "disagree"),
     ("salvage", "lost"), ("salvage", "readable"), ("salvage", "clean"),
-    ("salvage", "unfinished"), ("salvage", "dangerous"),
+    ("salvage", "unfinished"), ("salvage", "dangerous"), ("salvage", "written_bytes"),
     ("repair", "online"), ("repair_online", "rounds"), ("repair_online", "suspended_ms"),
     ("repair_online", "suspend_call_ms"), ("repair_online", "in_sync"),
     ("repair_online", "differing_after"),

@@ -53,6 +53,28 @@ START_TEST(sources_are_kept_apart)
 }
 END_TEST
 
+START_TEST(two_lists_become_one)
+{
+	struct piece_list more;
+
+	piece_list_init(&list, 4);
+	piece_list_init(&more, 2);
+	add(10, 5, 1, CONTENT_ZEROS);
+	add(40, 5, 1, CONTENT_ZEROS);
+	for (unsigned int start = 15; start < 60; start += _i ? 10 : 40)
+		piece_list_add(&more, &(struct piece){ .start = start - 2, .count = 4, .kind = 1 });
+	piece_list_finish(&more);
+	piece_list_merge(&list, &more);
+	ck_assert_uint_eq(list.pieces[0].start, 10);
+	ck_assert_uint_eq(list.pieces[0].count, 7);
+	ck_assert_int_eq(list.truncated, _i);
+	if (_i)		/* 13, 23, and nothing from 33 on */
+		ck_assert_uint_eq(list.truncated_at, 33);
+	ck_assert_uint_eq(list.nr, _i ? 2 : 3);
+	piece_list_free(&more);
+}
+END_TEST
+
 /* Pieces in a random order against a table with a byte for each place. */
 static void check_against(const unsigned char table[KINDS][SPAN + 1], size_t max)
 {
@@ -117,6 +139,7 @@ Suite *piece_list_suite(void)
 	tcase_add_checked_fixture(tests, NULL, teardown);
 	tcase_add_test(tests, neighbours_become_one);
 	tcase_add_test(tests, sources_are_kept_apart);
+	tcase_add_loop_test(tests, two_lists_become_one, 0, 2);
 	tcase_add_loop_test(tests, random_order, 0, 20);
 	suite_add_tcase(suite, tests);
 	return suite;
