@@ -29,7 +29,7 @@ static const struct argp_option options[] = {
 	{ "save-divergent", KEY_SAVE, "FILE", 0,
 	  "First keep what differs, of every leg, for mirrorctl extract", 4 },
 	{ "undo-file", KEY_UNDO_FILE, "FILE", 0,
-	  "Keep what is overwritten in a new FILE, for mirrorctl undo", 4 },
+	  "Keep what is overwritten in a new FILE, for mirrorctl extract", 4 },
 	{ "salvage", KEY_SALVAGE, NULL, 0,
 	  "Take sectors that the source cannot read from another leg, and write them to all", 4 },
 	{ "accept-salvaged", KEY_ACCEPT, NULL, 0, "Then call such regions clean, too", 4 },
