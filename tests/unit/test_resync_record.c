@@ -141,6 +141,7 @@ END_TEST
  * be there anything else than what was written. */
 START_TEST(cut_and_torn_everywhere)
 {
+	const size_t step = 29 / world_rounds(29);	/* every byte, but for valgrind */
 	size_t committed, records[3], whole;
 
 	begin();
@@ -151,7 +152,7 @@ START_TEST(cut_and_torn_everywhere)
 	}
 	end();
 	whole = t.file.size;
-	for (size_t size = 0; size <= whole; size++) {
+	for (size_t size = 0; size <= whole; size += step) {
 		uint64_t nr = 0;
 
 		for (unsigned int i = 0; i < 3; i++)
@@ -167,7 +168,7 @@ START_TEST(cut_and_torn_everywhere)
 		ck_assert(t.undo.has_set == (size == whole));
 		ck_assert(!t.undo.torn);
 	}
-	for (size_t at = 0; at < whole; at++) {
+	for (size_t at = 0; at < whole; at += step) {
 		int r;
 
 		t.file.bytes[at] ^= 4;
