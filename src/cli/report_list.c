@@ -15,10 +15,11 @@ void report_list_findings(const struct list_report *report, size_t i,
 	if (!listed_mirror_is_shown(&list->mirrors[i]))
 		return;
 	for (size_t part = 0; part < list->nr; part++) {
-		struct finding_list findings = { .nr = 0 };
+		struct finding_list findings;
 
 		if (list->mirrors[part].owner != i)
 			continue;
+		findings.nr = 0;	/* large: not cleared for mirrors that are passed over */
 		listed_mirror_judge(&findings, &list->mirrors[part]);
 		for (size_t f = 0; f < findings.nr; f++)
 			tell(context, &list->mirrors[part], &findings.items[f]);
