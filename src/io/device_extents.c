@@ -99,7 +99,7 @@ static int open_file(struct assembly *assembly, const char *path, unsigned int f
 {
 	struct device *device = assembly->device;
 	struct block_file *file;
-	uint64_t bits, end;
+	uint64_t bits, end, offset;
 	int ret;
 
 	if (file_of(device, path))
@@ -109,7 +109,9 @@ static int open_file(struct assembly *assembly, const char *path, unsigned int f
 		return ret;
 	file = device->files[device->nr_files - 1];
 	common_bits(assembly, path, &bits, &end);
-	ret = device_open_file(device, file, bits & -bits, flags, assembly->err);
+	/* As long as all of it: then it is the whole file, from its start. */
+	offset = bits & -bits;
+	ret = device_open_file(device, file, offset < end ? offset : 0, flags, assembly->err);
 	if (ret)
 		return ret;
 	if (end > file->bytes / SECTOR_BYTES)

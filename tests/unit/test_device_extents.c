@@ -101,6 +101,20 @@ START_TEST(put_together)
 }
 END_TEST
 
+/* One extent, from the start to the end of a file of 2^n sectors. */
+START_TEST(whole_file)
+{
+	struct device_stripe all = { pv[0], 0 };
+	struct device_extent extent = { .sectors = 4096, .stripes = &all, .nr_stripes = 1 };
+	struct device *device;
+	struct error err = { 0 };
+
+	ck_assert_msg(!try_open(&device, &extent, 1, &err), "%s", err.text);
+	ck_assert_uint_eq(device->block.sectors, 4096);
+	device_close(device);
+}
+END_TEST
+
 START_TEST(every_piece_claimed)
 {
 	struct device_stripe both[] = { { pv[0], 1024 }, { pv[1], 2048 } };
@@ -173,6 +187,7 @@ Suite *device_extents_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, put_together);
+	tcase_add_test(tcase, whole_file);
 	tcase_add_test(tcase, every_piece_claimed);
 	tcase_add_test(tcase, refused);
 	suite_add_tcase(suite, tcase);
