@@ -31,6 +31,7 @@ class Group:
         self.extent = int(self.vg["vg_extent_size"])
         self.pvs = {pv["pv_name"]: pv for pv in section["pv"]}
         self.lvs = {lv["lv_name"].strip("[]"): lv for lv in section["lv"]}
+        self.images, self.pieces = {}, {}
         self.segments = {}
         for seg in section["seg"]:
             self.segments.setdefault(seg["lv_uuid"], []).append(seg)
@@ -38,32 +39,49 @@ class Group:
     def segments_of(self, lv):
         return sorted(self.segments[self.lvs[lv]["lv_uuid"]], key=lambda s: int(s["seg_start"]))
 
+    def pieces_of(self, lv):
+        """What place() wants of every segment: (start, end, stripe size, places)."""
+        if lv not in self.pieces:
+            self.pieces[lv] = [self.piece(seg) for seg in self.segments_of(lv)]
+        return self.pieces[lv]
+
+    def piece(self, seg):
+        places = []
+        for area in seg["seg_pe_ranges"].split(" "):
+            name, extents = area.rsplit(":", 1)
+            first = int(extents.split("-")[0])
+            places.append(None if name == "[unknown]" else
+                          (name, int(self.pvs[name]["pe_start"]) + first * self.extent))
+        start = int(seg["seg_start"])
+        return start, start + int(seg["seg_size"]), int(seg["stripe_size"]), places
+
     def place(self, lv, sector):
         """Where one sector of an LV lies: (file, sector), or None on a missing disk."""
-        for seg in self.segments_of(lv):
-            start, size = int(seg["seg_start"]), int(seg["seg_size"])
-            if not start <= sector < start + size:
+        for start, end, chunk, places in self.pieces_of(lv):
+            if not start <= sector < end:
                 continue
-            areas = [area.rsplit(":", 1) for area in seg["seg_pe_ranges"].split(" ")]
-            at, chunk = sector - start, int(seg["stripe_size"])
-            which = 0
-            if len(areas) > 1:
+            at, which = sector - start, 0
+            if len(places) > 1:
                 number, rest = divmod(at, chunk)
-                which, at = number % len(areas), number // len(areas) * chunk + rest
-            name, extents = areas[which]
-            if name == "[unknown]":
-                return None
-            first = int(extents.split("-")[0])
-            return name, int(self.pvs[name]["pe_start"]) + first * self.extent + at
+                which, at = number % len(places), number // len(places) * chunk + rest
+            return places[which] and (places[which][0], places[which][1] + at)
         raise SystemExit("%s has no sector %d" % (lv, sector))
 
     def write(self, lv, sector, data):
         for i in range(0, len(data), SECTOR):
             where = self.place(lv, sector + i // SECTOR)
             if where:
-                with open(where[0], "r+b") as image:
-                    image.seek(where[1] * SECTOR)
-                    image.write(data[i:i + SECTOR])
+                image = self.image(where[0])
+                image.seek(where[1] * SECTOR)
+                image.write(data[i:i + SECTOR])
+        for image in self.images.values():
+            image.flush()
+
+    def image(self, name):
+        """Opened once: a mirror is written sector by sector."""
+        if name not in self.images:
+            self.images[name] = open(name, "r+b")
+        return self.images[name]
 
     def read(self, lv, sector):
         name, at = self.place(lv, sector)
@@ -90,6 +108,8 @@ def take(path):
     for letter in "abcdef":
         text = text.replace('"/dev/ubd%s' % letter, '"%s/pv%s.img' % (os.getcwd(), letter))
         text = text.replace('/dev/ubd%s' % letter, '%s/pv%s.img' % (os.getcwd(), letter))
+    # Some were recorded with a slow disk.
+    text = text.replace('/dev/mapper/slow', '%s/slow.img' % os.getcwd())
     open("report.json", "w").write(text)
     for section in json.loads(text)["report"]:
         for pv in section["pv"]:
@@ -102,11 +122,10 @@ def fill(vg, lv):
     group = Group(vg)
     images, logs, region = group.parts(lv)
     length = int(group.lvs[lv]["lv_size"])
-    for sector in range(0, length, 8):
-        data = b"".join(struct.pack("<Q", (s + 1) * 0x9E3779B97F4A7C15 % 2**64) * 64
-                        for s in range(sector, sector + 8))
-        for image in images:
-            group.write(image, sector, data)
+    data = b"".join(struct.pack("<Q", (s + 1) * 0x9E3779B97F4A7C15 % 2**64) * 64
+                    for s in range(length))
+    for image in images:
+        group.write(image, 0, data)
     regions = (length + region - 1) // region
     area = struct.pack("<IIQ", 0x4D695272, 2, regions).ljust(1024, b"\0")
     bits = (1 << regions) - 1
