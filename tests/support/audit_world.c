@@ -19,9 +19,14 @@ uint64_t world_below(uint64_t *state, uint64_t below)
 	return world_random(state) % below;
 }
 
+bool world_under_valgrind(void)
+{
+	return getenv("MIRRORCTL_VALGRIND") != NULL;
+}
+
 unsigned int world_rounds(unsigned int rounds)
 {
-	return getenv("MIRRORCTL_VALGRIND") ? (rounds + 29) / 30 : rounds;
+	return world_under_valgrind() ? (rounds + 29) / 30 : rounds;
 }
 
 void world_fill(unsigned char *bytes, uint64_t sector, enum world_content content)

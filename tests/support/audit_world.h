@@ -76,6 +76,8 @@ uint64_t world_writes(const struct world *world);
 uint64_t world_random(uint64_t *state);
 /* 0 .. below - 1 */
 uint64_t world_below(uint64_t *state, uint64_t below);
+/* Where all is thirty times as slow, and some things cannot be tried. */
+bool world_under_valgrind(void);
 /* How often to repeat a random test: a thirtieth under valgrind. */
 unsigned int world_rounds(unsigned int rounds);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Runs the suite of every module. libcheck's own variables choose what and how:
- * CK_RUN_SUITE=region, CK_FORK=no, CK_VERBOSITY=verbose.
+ * CK_RUN_SUITE=region, CK_FORK=no, CK_VERBOSITY=verbose. With MIRRORCTL_SHARE=2/3 it is
+ * every third suite, from the second on: for as many processes side by side.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "unit/suites.h"
@@ -70,11 +72,18 @@ static Suite *(*const suites[])(void) = {
 
 int main(void)
 {
-	SRunner *runner = srunner_create(NULL);
+	const char *words = getenv("MIRRORCTL_SHARE");
+	unsigned int share = 1, shares = 1;
+	SRunner *runner;
 	int failed;
 	size_t i;
 
-	for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
+	if (words && (sscanf(words, "%u/%u", &share, &shares) != 2 || share < 1 || share > shares)) {
+		fprintf(stderr, "check_mirrorctl: MIRRORCTL_SHARE=%s is not like 1/2\n", words);
+		return EXIT_FAILURE;
+	}
+	runner = srunner_create(NULL);
+	for (i = share - 1; i < sizeof(suites) / sizeof(suites[0]); i += shares)
 		srunner_add_suite(runner, suites[i]());
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
