@@ -177,17 +177,24 @@ static int take_down(struct lvm_hold *hold, struct error *err)
 
 /* --- by LVM's own means ------------------------------------------------------------------ */
 
-static int hold_components(struct lvm_hold *hold, const struct lvm_mirror *mirror,
-			   struct error *err)
+static int open_components(struct lvm_hold *hold, struct error *err)
 {
 	int r = 0;
 
+	hold->activating = true;
+	r = hold_components_activate(hold->components, err);
 	for (unsigned int i = 0; i < HOLD_COMPONENTS_MAX && !r; i++)
 		if (hold_component_used(&hold->components[i]))
 			r = hold_component_open(&hold->components[i], err);
+	return r;
+}
+
+static int hold_components(struct lvm_hold *hold, const struct lvm_mirror *mirror,
+			   struct error *err)
+{
 	/* LVM waits for its lock here, so for the end of whatever began before. */
-	if (!r)
-		r = lvm_report_read(&hold->report, mirror->vg->name, err);
+	int r = lvm_report_read(&hold->report, mirror->vg->name, err);
+
 	if (!r)
 		r = look_again(hold, mirror, err);
 	if (!r)
@@ -307,9 +314,9 @@ static int take(struct lvm_hold *hold, const struct lvm_mirror *mirror, unsigned
 	r = hold_claim_write(hold, err);
 	if (r)
 		return r;
-	hold->activating = true;
-	r = hold_components_activate(hold->components, &why);
-	if (r == -EIO)
+	r = open_components(hold, &why);
+	/* lvm.conf may keep them from being active, and LVM calls that no error. */
+	if (r == -EIO || r == -ENXIO)
 		return components_failed(hold, mirror, flags, &why, err);
 	if (r)
 		return error_operation(err, -r, "%s", why.text);
@@ -400,6 +407,11 @@ bool lvm_hold_owns(const struct lvm_hold *hold, dev_t device)
 			       hold->components[i].map_number == device))
 			return true;
 	return false;
+}
+
+char *lvm_hold_by_hand(const struct lvm_hold *hold)
+{
+	return hold_components_by_hand(hold->components);
 }
 
 const char *lvm_hold_note(const struct lvm_hold *hold)

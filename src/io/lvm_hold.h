@@ -41,6 +41,9 @@ bool lvm_hold_owns(const struct lvm_hold *hold, dev_t device);
 /* For the report: what everybody else notices of it; NULL: nothing worth telling. */
 const char *lvm_hold_note(const struct lvm_hold *hold);
 
+/* The line that takes it down without mirrorctl. Allocated; NULL without memory. */
+char *lvm_hold_by_hand(const struct lvm_hold *hold);
+
 /* Is the LV still what it was? `lvchange --resync` and vgexport are not kept out by
  * components that are held. false: `why` says what changed, or that LVM could not be asked
  * for a minute. What is answered was true some seconds ago: a thread asks LVM, and only as
