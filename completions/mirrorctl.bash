@@ -118,7 +118,7 @@ _mirrorctl_offer_options()
 {
 	local mirror='--leg= --log= --region-size= --length= --table= --device= --segment= --inactive'
 	local report='--json -q --quiet -v --verbose --progress= --color= --max-runs= --mapfile= --io-engine='
-	local write='--dry-run --yes --state-dir='
+	local write='--dry-run --yes --state-dir= --hold-vg-lock'
 	local help='-? --help --usage -V --version'
 
 	case $1 in

@@ -202,8 +202,8 @@ static int run(int argc, char **argv)
 		return EXIT_USAGE;
 	if (!words.max_suspend_ms)
 		words.max_suspend_ms = MAX_SUSPEND_MS;
-	words.mirror.operand.access = words.online || words.write.dry_run || words.output ?
-				      MIRROR_READ : MIRROR_REPAIR;
+	opts_write_access(&words.mirror.operand, &words.write,
+			  words.online || words.output ? MIRROR_READ : MIRROR_REPAIR);
 	job.words = &words;
 	signals_install();
 	r = session_open(&job.session, &words.mirror, &words.report, &err);
@@ -223,8 +223,7 @@ static int run(int argc, char **argv)
 	else
 		report_repair_text(&job);
 out:
-	repair_job_close(&job);
-	return status;
+	return status | repair_job_close(&job);
 }
 
 const struct command command_repair_log = {

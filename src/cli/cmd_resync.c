@@ -238,8 +238,8 @@ static int run(int argc, char **argv)
 		argv[1] = argv[0];
 	if (!command_parse(&command_resync, argc - offline, argv + offline, &words))
 		return EXIT_USAGE;
-	words.mirror.operand.access = words.write.dry_run || words.write_plan ? MIRROR_READ :
-										MIRROR_WRITE;
+	opts_write_access(&words.mirror.operand, &words.write,
+			  words.write_plan ? MIRROR_READ : MIRROR_WRITE);
 	job.words = &words;
 	signals_install();
 	r = session_open(&job.session, &words.mirror, &words.report, &err);
@@ -255,8 +255,7 @@ static int run(int argc, char **argv)
 	else
 		report_resync_text(&job);
 out:
-	resync_job_close(&job);
-	return status;
+	return status | resync_job_close(&job);
 }
 
 const struct command command_resync = {

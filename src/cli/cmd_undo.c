@@ -137,8 +137,7 @@ static int run(int argc, char **argv)
 	else
 		report_undo_text(&job);
 out:
-	undo_job_close(&job);
-	return status;
+	return status | undo_job_close(&job);
 }
 
 const struct command command_undo = {

@@ -89,7 +89,7 @@ static int check_line(char *line, const char *path, int number, struct error *er
 	}
 	if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name))
 		return error_usage(err, "%s:%d: expected `option = value`, not \"%s\"", path, number, name);
-	if (!strcmp(name, "yes") || !strncmp(name, "force", 5))
+	if (!strcmp(name, "yes") || !strcmp(name, "hold-vg-lock") || !strncmp(name, "force", 5))
 		return error_usage(err, "%s:%d: %s must be typed, it is never taken from a file",
 				   path, number, name);
 	if (is_of_one_run(name))

@@ -48,9 +48,14 @@ struct write_words {
 	bool dry_run;
 	bool yes;
 	const char *state_dir;	/* NULL: the default */
+	bool hold_vg_lock;
 };
 
 extern const struct argp write_argp;
+
+/* How the mirror is to be opened: for writing only when something will be written. */
+void opts_write_access(struct mirror_operand *operand, const struct write_words *words,
+		       enum mirror_access access);
 
 /* The groups of commands that write; a command's parser hands over its words with
  * opts_write_inputs() at ARGP_KEY_INIT. */

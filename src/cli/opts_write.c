@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-enum { KEY_DRY_RUN = 4000, KEY_YES, KEY_STATE_DIR };
+enum { KEY_DRY_RUN = 4000, KEY_YES, KEY_STATE_DIR, KEY_HOLD_VG_LOCK };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "How to write:", 4 },
@@ -12,6 +12,8 @@ static const struct argp_option options[] = {
 	{ "yes", KEY_YES, NULL, 0, "Do it without asking for the mirror's name", 4 },
 	{ "state-dir", KEY_STATE_DIR, "DIR", 0,
 	  "Where journals are kept; /var/lib/mirrorctl if not given", 4 },
+	{ "hold-vg-lock", KEY_HOLD_VG_LOCK, NULL, 0,
+	  "Lock the volume group for the whole run where LVM cannot be kept from the mirror alone", 4 },
 	{ 0 },
 };
 
@@ -29,9 +31,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_STATE_DIR:
 		words->state_dir = arg;
 		return 0;
+	case KEY_HOLD_VG_LOCK:
+		words->hold_vg_lock = true;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+}
+
+void opts_write_access(struct mirror_operand *operand, const struct write_words *words,
+		       enum mirror_access access)
+{
+	operand->access = words->dry_run ? MIRROR_READ : access;
+	operand->hold_vg_lock = words->hold_vg_lock;
 }
 
 int opts_check_new_file(const char *option, const char *path, struct error *err)

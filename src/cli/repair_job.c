@@ -14,7 +14,7 @@
 #include "io/new_image.h"
 #include "io/state.h"
 
-void repair_job_close(struct repair_job *job)
+int repair_job_close(struct repair_job *job)
 {
 	bool hung = job->hung || job->comparison.result.hung || job->recorded.hung ||
 		    job->rounds.hung;
@@ -31,7 +31,7 @@ void repair_job_close(struct repair_job *job)
 	free(job->identity);
 	free(job->journal);
 	free(job->place_warning);
-	session_close(&job->session, hung);
+	return session_close(&job->session, hung);
 }
 
 static int no_memory(const struct repair_job *job, struct error *err)
@@ -337,6 +337,7 @@ static int clear_bits(struct repair_job *job, struct repair_files *files, struct
 	note_done(job, REPAIR_CLEARED);
 	/* The bits are cleared and stay so; that this is not noted costs nothing. */
 	job->outcome_lost = repair_files_note_cleared(files, &job->done, NULL) != 0;
+	session_look_again(&job->session);
 	return 0;
 }
 

@@ -78,7 +78,7 @@ int repair_job_apply(struct repair_job *job, struct error *err);
 /* The same on a running mirror, in rounds. */
 int repair_job_apply_online(struct repair_job *job, struct error *err);
 /* Everything freed, unless job->hung. */
-void repair_job_close(struct repair_job *job);
+int repair_job_close(struct repair_job *job);
 
 /* For both ways of applying. */
 int repair_job_identify(struct repair_job *job, struct error *err);

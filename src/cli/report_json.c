@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "cli/json_stream.h"
+#include "io/lvm_origin.h"
 
 static void put_known(struct json_stream *json, const char *key, enum known known)
 {
@@ -23,9 +24,21 @@ static void put_letter(struct json_stream *json, char letter)
 		json_string(json, "health", (char[]){ letter, '\0' });
 }
 
-/* `on_physical`: of a logical volume that only LVM knows, and not the kernel. */
+/* Of a logical volume that only LVM knows, and not the kernel. */
+static void put_physical(struct json_stream *json, const struct lvm_origin *origin,
+			 unsigned int operand)
+{
+	const char *disk;
+
+	json_open_array(json, "physical_volumes");
+	for (size_t i = 0; (disk = lvm_origin_disk(origin, operand, i)); i++)
+		json_string(json, NULL, disk);
+	json_close_array(json);
+}
+
 static void put_place(struct json_stream *json, const struct mirror_place *place,
-		      const struct device *device, bool on_physical)
+		      const struct device *device, const struct opened_mirror *opened,
+		      unsigned int operand)
 {
 	const char *why;
 
@@ -34,12 +47,8 @@ static void put_place(struct json_stream *json, const struct mirror_place *place
 		json_string(json, "device", place->device);
 	json_uint(json, "offset_sectors", place->offset);
 	put_letter(json, place->health);
-	if (device && on_physical) {
-		json_open_array(json, "physical_volumes");
-		for (unsigned int i = 0; i < device->nr_files; i++)
-			json_string(json, NULL, device->files[i]->path);
-		json_close_array(json);
-	}
+	if (device && opened->lvm)
+		put_physical(json, opened->lvm, operand);
 	if (device) {
 		json_uint(json, "size_bytes", device->block.sectors * SECTOR_BYTES);
 		json_flag(json, "direct_io", device_is_direct(device, &why));
@@ -52,7 +61,7 @@ static void put_legs(struct json_stream *json, const struct opened_mirror *opene
 	for (unsigned int i = 0; i < opened->mirror.nr_legs; i++) {
 		json_open_object(json, NULL);
 		json_uint(json, "leg", i);
-		put_place(json, &opened->mirror.legs[i], opened->legs[i], opened->lvm);
+		put_place(json, &opened->mirror.legs[i], opened->legs[i], opened, i);
 		json_close_object(json);
 	}
 	json_close_array(json);
@@ -70,6 +79,8 @@ static void put_mirror(struct json_stream *json, const struct opened_mirror *ope
 	if (mirror->uuid)
 		json_string(json, "uuid", mirror->uuid);
 	json_string(json, "activity", activities[mirror->activity]);
+	if (lvm_origin_held(opened->lvm))
+		json_string(json, "held", lvm_origin_held(opened->lvm));
 	json_uint(json, "segment_start_sector", mirror->start);
 	if (mirror->geometry.nr_regions) {
 		json_uint(json, "length_bytes", mirror->geometry.length * SECTOR_BYTES);
@@ -85,7 +96,7 @@ static void put_mirror(struct json_stream *json, const struct opened_mirror *ope
 	put_legs(json, opened);
 	if (mirror->log.device) {
 		json_open_object(json, "log");
-		put_place(json, &mirror->log, opened->log, opened->lvm);
+		put_place(json, &mirror->log, opened->log, opened, MIRROR_LEGS_MAX);
 		json_close_object(json);
 	}
 	if (identity_json)

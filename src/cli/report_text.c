@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/size.h"
+#include "io/lvm_origin.h"
 
 #define HEADING 10u
 
@@ -104,12 +105,15 @@ void report_text_regions(char *out, size_t room, const struct bitmap *regions)
 }
 
 /* The physical volumes of what only LVM knows: "on /dev/sdb, /dev/sdc". */
-static void print_physical(const struct session *session, const struct device *device)
+static void print_physical(const struct session *session, const struct device *device,
+			   unsigned int operand)
 {
+	const char *disk;
+
 	if (!session->opened.lvm || !device)
 		return;
-	for (unsigned int i = 0; i < device->nr_files; i++)
-		printf("%s%s", i ? ", " : " on ", device->files[i]->path);
+	for (size_t i = 0; (disk = lvm_origin_disk(session->opened.lvm, operand, i)); i++)
+		printf("%s%s", i ? ", " : " on ", disk);
 }
 
 static void print_log_line(const struct session *session)
@@ -130,7 +134,7 @@ static void print_log_line(const struct session *session)
 	else
 		snprintf(counted, sizeof(counted), "%" PRIu64, log->header.nr_regions);
 	printf("%-*s%s", (int)HEADING, "log", session->opened.mirror.log.device);
-	print_physical(session, session->opened.log);
+	print_physical(session, session->opened.log, MIRROR_LEGS_MAX);
 	if (session->opened.mirror.log.offset)
 		printf("@%" PRIu64 "s", session->opened.mirror.log.offset);
 	if (log->header.magic == MIRROR_LOG_MAGIC)
@@ -174,7 +178,7 @@ static void print_legs(const struct session *session)
 		printf("leg %-*u%s", (int)HEADING - 4, i, leg->device ? leg->device : "missing");
 		if (leg->missing && leg->device)
 			printf(", missing");
-		print_physical(session, session->opened.legs[i]);
+		print_physical(session, session->opened.legs[i], i);
 		if (leg->offset)
 			printf("@%" PRIu64 "s", leg->offset);
 		if (leg->health)

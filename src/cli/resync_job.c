@@ -15,7 +15,7 @@
 #include "io/identify.h"
 #include "io/system_log.h"
 
-void resync_job_close(struct resync_job *job)
+int resync_job_close(struct resync_job *job)
 {
 	bool hung = job->hung || job->comparison.result.hung || job->recorded.hung ||
 		    job->preview.hung || job->result.hung || job->salvage.hung;
@@ -34,7 +34,7 @@ void resync_job_close(struct resync_job *job)
 	free(job->journal);
 	free(job->place_warning);
 	free(job->identity);
-	session_close(&job->session, hung);
+	return session_close(&job->session, hung);
 }
 
 static int no_memory(const struct resync_job *job, struct error *err)
@@ -562,6 +562,15 @@ static int run_and_time(struct resync_job *job, struct error *err)
 	return r;
 }
 
+/* Whose log is it that says so now? */
+static void look_again(struct resync_job *job)
+{
+	if (job->state != RESYNC_DONE || job->result.end == RESYNC_CHANGED || job->result.hung)
+		return;
+	if (!session_unchanged(&job->session, true, job->change, sizeof(job->change)))
+		job->result.end = RESYNC_CHANGED;
+}
+
 int resync_job_apply(struct resync_job *job, struct error *err)
 {
 	int r = save_divergent(job, err);
@@ -572,9 +581,15 @@ int resync_job_apply(struct resync_job *job, struct error *err)
 		r = resync_undo_begin(job, err);
 	if (r)
 		return r;
+	r = session_check_unchanged(&job->session, err);
+	if (r) {
+		resync_undo_discard(job);
+		return r;
+	}
 	r = run_and_time(job, err);
 	if (!r)
 		job->state = RESYNC_DONE;
+	look_again(job);
 	resync_undo_end(job);
 	log_action(job);
 	return r;

@@ -86,7 +86,7 @@ int resync_job_compare(struct resync_job *job, struct error *err);
 int resync_job_write_plan(struct resync_job *job, struct error *err);
 /* --save-divergent, the journal, then the copying. */
 int resync_job_apply(struct resync_job *job, struct error *err);
-void resync_job_close(struct resync_job *job);
+int resync_job_close(struct resync_job *job);
 
 /* --- resync_undo.c --- */
 

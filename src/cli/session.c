@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/command.h"
 #include "cli/signals.h"
+#include "io/lvm_origin.h"
 
 #define BUFFER_BYTES (512u * 1024)
 #define ARENA_BYTES (24u * 1024 * 1024)
@@ -241,8 +244,26 @@ int session_check_unchanged(struct session *session, struct error *err)
 
 	if (session_unchanged(session, true, change, sizeof(change)))
 		return 0;
-	return error_operation(err, ESTALE, "%s has changed while its legs were read (%s): run it again; nothing was changed",
+	return error_operation(err, ESTALE, "%s has changed since it was opened (%s): run it again; nothing was changed",
 			       session->opened.mirror.name, change);
+}
+
+void session_look_again(struct session *session)
+{
+	char change[256];
+
+	if (!session_unchanged(session, true, change, sizeof(change)))
+		finding_add(&session->findings, FINDING_CHANGED, "%s", change);
+}
+
+int session_check_after(struct session *session, const char *what, struct error *err)
+{
+	char change[256];
+
+	if (session_unchanged(session, true, change, sizeof(change)))
+		return 0;
+	return error_operation(err, ESTALE, "%s has changed meanwhile (%s); %s, so audit it when nothing changes it any more",
+			       session->opened.mirror.name, change, what);
 }
 
 static bool has_finding(const struct finding_list *list, enum finding_id id)
@@ -283,12 +304,32 @@ void session_warn(const struct session *session, const struct report_words *repo
 	}
 }
 
-void session_close(struct session *session, bool hung)
+/* A device holds requests, so nothing under it can go; the process ends all the same. */
+static void tell_held(const struct opened_mirror *opened)
 {
-	if (hung)
-		return;
+	char *by_hand = opened->lvm && opened->lvm->hold ? lvm_hold_by_hand(opened->lvm->hold) : NULL;
+
+	if (by_hand)
+		fprintf(stderr, "mirrorctl: %s: as a device does not answer, LVM stays kept from it: the next mirrorctl that writes takes that down, or by hand: %s\n",
+			opened->mirror.name, by_hand);
+	free(by_hand);
+}
+
+int session_close(struct session *session, bool hung)
+{
+	struct error err = { 0 };
+	int r;
+
+	if (hung) {
+		tell_held(&session->opened);
+		return 0;
+	}
 	log_area_free(&session->area);
 	bitmap_free(&session->counted);
 	block_engine_destroy(session->engine);
+	r = mirror_release(&session->opened, &err);
+	if (r)
+		fprintf(stderr, "mirrorctl: %s\n", err.text);
 	mirror_close(&session->opened);
+	return r ? EXIT_TROUBLE : 0;
 }

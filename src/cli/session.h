@@ -42,6 +42,10 @@ int session_read_log(struct session *session, struct error *err);
 bool session_unchanged(struct session *session, bool closely, char *change, size_t room);
 /* The same right before anything is written: 0, or -ESTALE with an error. */
 int session_check_unchanged(struct session *session, struct error *err);
+/* And once all is written: what has changed meanwhile becomes a finding; or, where no
+ * findings are told, an error: -ESTALE, `what` was done all the same. */
+void session_look_again(struct session *session);
+int session_check_after(struct session *session, const char *what, struct error *err);
 /* Tells on stderr, a line each, the findings that have a remedy, unless the report
  * shows them on the same terminal: a cron job that is --quiet, or reads JSON, must
  * not miss them. */
@@ -49,7 +53,8 @@ int session_check_unchanged(struct session *session, struct error *err);
 void session_warn(const struct session *session, const struct report_words *report,
 		  size_t from);
 /* After a run that left requests on a hanging device nothing may be freed:
- * `hung` leaves it all to the kernel. */
-void session_close(struct session *session, bool hung);
+ * `hung` leaves it all to the kernel. What is to be added to the exit status: 0, or 8 when
+ * LVM could not be let in again, which is then told on stderr. */
+int session_close(struct session *session, bool hung);
 
 #endif

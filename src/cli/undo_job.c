@@ -14,7 +14,7 @@
 #include "cli/signals.h"
 #include "io/state.h"
 
-void undo_job_close(struct undo_job *job)
+int undo_job_close(struct undo_job *job)
 {
 	if (!job->hung) {
 		log_area_free(&job->again);
@@ -27,7 +27,7 @@ void undo_job_close(struct undo_job *job)
 	bitmap_free(&job->sectors);
 	free(job->before);
 	free(job->identity);
-	session_close(&job->session, job->hung);
+	return session_close(&job->session, job->hung);
 }
 
 static int no_memory(const struct undo_job *job, struct error *err)
@@ -121,10 +121,7 @@ static int choose_places(struct undo_job *job, struct error *err)
 	int r;
 
 	job->mirror = job->words->mirror;
-	operand->access = job->words->write.dry_run ? MIRROR_READ : MIRROR_REPAIR;
-	/* Only what is active has a name: it is opened to be refused by it. */
-	if (operand->name)
-		operand->access = MIRROR_READ;
+	opts_write_access(operand, &job->words->write, MIRROR_REPAIR);
 	if (names_a_mirror(operand))
 		return 0;
 	if (operand->region_size || operand->length || operand->segment || operand->nr_device_maps)
@@ -133,16 +130,21 @@ static int choose_places(struct undo_job *job, struct error *err)
 	if (r)
 		return error_operation(err, -r, "%.200s: %.280s", job->words->journal, why.text);
 	job->places.operand.access = operand->access;
+	job->places.operand.hold_vg_lock = operand->hold_vg_lock;
 	*operand = job->places.operand;
 	return 0;
 }
 
-/* "… is in use by the active mirror m: " and then advice that is not an undo's. */
+/* "… is in use by the active mirror m: ", "vg/home is active: " and then advice that is
+ * not an undo's. */
 static int refuse_active(const char *text, struct error *err)
 {
-	static const char phrase[] = "in use by the active mirror ";
-	const char *at = strstr(text, phrase);
-	const char *end = at ? strchr(at, ':') : NULL;
+	const char *at = strstr(text, "in use by the active mirror ");
+	const char *end;
+
+	if (!at)
+		at = strstr(text, " is active: ");
+	end = at ? strchr(at, ':') : NULL;
 
 	if (!end)
 		return error_operation(err, EBUSY, "%s", text);
@@ -155,7 +157,7 @@ static int open_failed(struct undo_job *job, int r, const struct error *why, str
 	job->hung = r == -ETIMEDOUT;
 	if (r == -EBUSY)
 		return refuse_active(why->text, err);
-	if (job->places.json)
+	if (job->places.json && (!job->places.lv[0] || r == -ENXIO))
 		return error_operation(err, -r, "%.330s; that is where the mirror was at the repair: if it is elsewhere now, name it with --leg, --log and --region-size; nothing was changed",
 				       why->text);
 	*err = *why;
@@ -370,5 +372,5 @@ int undo_job_apply(struct undo_job *job, struct error *err)
 	if (r)
 		return write_failed(job, r, &why, err);
 	job->state = UNDO_DONE;
-	return 0;
+	return session_check_after(&job->session, "its bits were put back", err);
 }

@@ -69,7 +69,7 @@ int undo_job_plan(struct undo_job *job, struct error *err);
 /* Sets the bits. */
 int undo_job_apply(struct undo_job *job, struct error *err);
 /* Everything freed, unless job->hung. */
-void undo_job_close(struct undo_job *job);
+int undo_job_close(struct undo_job *job);
 
 /* When a journal was written, from its name or else from the file; empty when neither
  * tells. */

@@ -16,14 +16,25 @@
 
 #define LOG_OPERAND MIRROR_LEGS_MAX	/* a claim's number of the log */
 
+int mirror_release(struct opened_mirror *opened, struct error *err)
+{
+	struct lvm_hold *hold = opened->lvm ? opened->lvm->hold : NULL;
+
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++) {
+		device_close(opened->legs[leg]);
+		opened->legs[leg] = NULL;
+	}
+	device_close(opened->log);
+	opened->log = NULL;
+	if (opened->lvm)
+		opened->lvm->hold = NULL;
+	return lvm_hold_release(hold, err);
+}
+
 void mirror_close(struct opened_mirror *opened)
 {
-	unsigned int i;
-
-	for (i = 0; i < MIRROR_LEGS_MAX; i++)
-		device_close(opened->legs[i]);
-	device_close(opened->log);
-	for (i = 0; i < opened->nr_notes; i++)
+	mirror_release(opened, NULL);
+	for (unsigned int i = 0; i < opened->nr_notes; i++)
 		free(opened->notes[i]);
 	watch_free(opened->watch);
 	lvm_origin_free(opened->lvm);
@@ -186,6 +197,9 @@ static int check_claim(struct opened_mirror *opened, const struct claim *claim,
 	const char *name = operand_device(opened, claim->operand)->name;
 	const struct device *other;
 
+	if (claim->kind == CLAIM_MAPPED && !claim->inactive &&
+	    lvm_origin_owns(opened->lvm, claim->holder))
+		return 0;
 	switch (claim->kind) {
 	case CLAIM_MIRROR:
 		if (opened->mirror.activity != MIRROR_INACTIVE)
@@ -318,10 +332,16 @@ int discover_check_places(struct opened_mirror *opened, struct error *err)
 	return ret ? ret : check_pairs(opened, err);
 }
 
-int discover_open(struct opened_mirror *opened, struct operand_plan *plan, struct error *err)
+unsigned int discover_flags(enum mirror_access access, unsigned int operand)
 {
 	static const unsigned int leg_flags[] = { DEVICE_READ, DEVICE_HOLD, DEVICE_WRITE };
 	static const unsigned int log_flags[] = { DEVICE_READ, DEVICE_WRITE, DEVICE_WRITE };
+
+	return operand == LOG_OPERAND ? log_flags[access] : leg_flags[access];
+}
+
+int discover_open(struct opened_mirror *opened, struct operand_plan *plan, struct error *err)
+{
 	unsigned int i;
 	int ret = 0;
 
@@ -334,11 +354,11 @@ int discover_open(struct opened_mirror *opened, struct operand_plan *plan, struc
 
 		snprintf(role, sizeof(role), "leg %u", i);
 		ret = open_place(opened, &opened->legs[i], &plan->legs[i], role,
-				 leg_flags[opened->access], err);
+				 discover_flags(opened->access, i), err);
 	}
 	if (!ret)
 		ret = open_place(opened, &opened->log, &plan->log, "log",
-				 log_flags[opened->access], err);
+				 discover_flags(opened->access, LOG_OPERAND), err);
 	return ret ? ret : discover_check_places(opened, err);
 }
 
@@ -434,18 +454,44 @@ static int discover_named(struct opened_mirror *opened, const struct mirror_oper
 	return lvm;
 }
 
+/* Writers take down what a killed one left; what that is, or was, is told. Allocated;
+ * NULL: nothing. */
+static char *look_at_leftovers(enum mirror_access access)
+{
+	struct error why = { 0 };
+	char *sentence = NULL;
+	unsigned int nr;
+
+	if (access == MIRROR_READ)
+		return lvm_hold_leftovers();
+	if (lvm_hold_clean_up(&nr, &why))
+		return strdup(why.text);
+	if (nr && asprintf(&sentence, "what kept LVM from %u mirror%s was left of a mirrorctl that was "
+			   "killed: it has been taken down", nr, nr == 1 ? "" : "s") < 0)
+		sentence = NULL;
+	return sentence;
+}
+
 int mirror_discover(struct opened_mirror *opened, const struct mirror_operand *operand,
 		    struct error *err)
 {
+	char *leftovers = NULL;
 	int ret;
 
 	begin(opened, operand);
 	ret = check_words(operand, err);
-	if (!ret)
+	if (!ret) {
+		leftovers = look_at_leftovers(operand->access);
 		ret = operand->name ? discover_named(opened, operand, err) :
 				      discover_explicit(opened, operand, err);
+	}
+	if (!ret && leftovers)
+		ret = discover_note(opened, err, "%s", leftovers);
 	mapper_release();
-	if (ret)
+	free(leftovers);
+	if (ret) {
+		mirror_release(opened, err);
 		mirror_close(opened);
+	}
 	return ret;
 }

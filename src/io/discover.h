@@ -35,7 +35,9 @@ struct mirror_operand {
 	const char *segment;		/* --segment START */
 	bool inactive_only;		/* --inactive: refuse an active mirror */
 	enum mirror_access access;	/* beyond MIRROR_READ an active mirror is refused,
-					 * and so is one whose legs or log are in use */
+					 * and so is one whose legs or log are in use; LVM is
+					 * kept from an inactive logical volume */
+	bool hold_vg_lock;	/* --hold-vg-lock: where that takes the group's lock */
 };
 
 #define MIRROR_NOTES_MAX 16u
@@ -58,12 +60,16 @@ struct opened_mirror {
 	struct lvm_origin *lvm;	/* private: where LVM's metadata told of it; else NULL */
 };
 
-/* Discovers and opens, read only. `opened` is published whole or zeroed.
+/* Discovers and opens; what a killed run left of keeping LVM from something is taken down
+ * first by one that will write, and told by one that will not. `opened` is published whole or zeroed.
  * Usage errors (-EINVAL) and operational ones carry one line that names the
  * thing and the remedy. Closed with mirror_close(), which accepts a zeroed one. */
 int mirror_discover(struct opened_mirror *opened, const struct mirror_operand *operand,
 		    struct error *err);
 void mirror_close(struct opened_mirror *opened);
+/* The part of it that may fail: devices closed, LVM let in again. 0, or -errno with an
+ * error that says what is left and how it goes away. mirror_close() does it too, silently. */
+int mirror_release(struct opened_mirror *opened, struct error *err);
 
 /* The doors of all its legs, which it goes on owning; NULL where one is missing, and
  * behind the last. */
@@ -74,7 +80,7 @@ void mirror_leg_devices(const struct opened_mirror *opened,
  * How the mirror stands now, compared with the moment it was opened. For a dm
  * device: table, uuid, suspended or not, status. For explicit legs, and those of an
  * inactive LV: dm tables live and inactive over the same sectors, the loop devices of
- * image files included.
+ * image files included; of a logical volume that is held what LVM says of it.
  */
 enum mirror_change {
 	MIRROR_UNCHANGED,

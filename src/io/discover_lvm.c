@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* A mirror by the name of a logical volume that is not active: LVM's metadata tells where
- * on the physical volumes its legs and its log lie. Nothing is activated. */
+ * on the physical volumes its legs and its log lie. To read it nothing is activated; to
+ * write it LVM is kept from it (lvm_hold.h). */
 
 #include "io/discover_private.h"
 
@@ -200,28 +201,55 @@ static void extents_fill(struct device_extent *extents, struct device_stripe *st
 	}
 }
 
-/* A missing one stays NULL. */
-static int open_part(struct device **device, const char *role, const char *name,
-		     const struct lvm_place *place, struct error *err)
+/* From the physical volumes. */
+static int open_extents(struct device **device, const char *role, const char *name,
+			const struct lvm_place *place, unsigned int flags, struct error *err)
 {
 	struct device_extent *extents;
 	struct device_stripe *stripes;
 	int ret;
 
-	if (place->missing)
-		return 0;
 	extents = calloc(place->nr_extents + 1, sizeof(*extents));
 	stripes = calloc(nr_stripes(place) + 1, sizeof(*stripes));
 	if (extents && stripes) {
 		extents_fill(extents, stripes, place);
 		ret = device_open_extents(device, role, name, extents,
-					  (unsigned int)place->nr_extents, DEVICE_READ, err);
+					  (unsigned int)place->nr_extents, flags, err);
 	} else {
 		ret = no_memory(err);
 	}
 	free(extents);
 	free(stripes);
 	return ret;
+}
+
+/* The map that the hold has made of it, alone. */
+static int open_map(struct device **device, const char *role, const char *name, const char *path,
+		    const struct lvm_place *place, unsigned int flags, struct error *err)
+{
+	const struct device_stripe stripe = { .path = path };
+	struct device_extent extent = { .stripes = &stripe, .nr_stripes = 1 };
+
+	for (size_t i = 0; i < place->nr_extents; i++)
+		extent.sectors += place->extents[i].sectors;
+	return device_open_extents(device, role, name, &extent, 1, flags, err);
+}
+
+/* A missing one stays NULL. */
+static int open_part(struct opened_mirror *opened, unsigned int operand, struct device **device,
+		     const char *role, const char *name, const struct lvm_place *place,
+		     struct error *err)
+{
+	const struct lvm_hold *hold = opened->lvm->hold;
+	unsigned int flags = discover_flags(opened->access, operand);
+	const char *map = hold ? lvm_hold_path(hold, operand) : NULL;
+
+	if (place->missing)
+		return 0;
+	if (map)
+		return open_map(device, role, name, map, place, flags, err);
+	/* A physical volume is never ours alone: it is the group's lock that is held. */
+	return open_extents(device, role, name, place, hold ? flags | DEVICE_HELD : flags, err);
 }
 
 static int open_parts(struct opened_mirror *opened, struct error *err)
@@ -233,11 +261,12 @@ static int open_parts(struct opened_mirror *opened, struct error *err)
 		char role[16];
 
 		snprintf(role, sizeof(role), "leg %u", leg);
-		ret = open_part(&opened->legs[leg], role, opened->mirror.legs[leg].device,
-				&layout->legs[leg], err);
+		ret = open_part(opened, leg, &opened->legs[leg], role,
+				opened->mirror.legs[leg].device, &layout->legs[leg], err);
 	}
 	if (!ret && layout->log_kind == MIRROR_LOG_DISK)
-		ret = open_part(&opened->log, "log", opened->mirror.log.device, &layout->log, err);
+		ret = open_part(opened, LOG_OPERAND, &opened->log, "log", opened->mirror.log.device,
+				&layout->log, err);
 	return ret;
 }
 
@@ -312,31 +341,34 @@ static int note_missing(struct opened_mirror *opened, struct error *err)
 
 /* --- all of it -------------------------------------------------------------------------------------- */
 
-static int refuse_writer(const struct opened_mirror *opened, struct error *err)
+/* Before a writer opens anything. */
+static int keep_lvm_out(struct opened_mirror *opened, const struct mirror_operand *operand,
+			struct error *err)
 {
 	const struct lvm_mirror *layout = &opened->lvm->mirror;
-	char *system_id = NULL;
-	int ret = 0;
+	const char *note;
+	int ret;
 
-	if (layout->vg->system_id && layout->vg->system_id[0])
-		ret = lvm_host_system_id(&system_id, err);
-	if (!ret)
-		ret = lvm_vg_check_writable(layout->vg, system_id, err);
-	free(system_id);
+	if (layout->log_kind == MIRROR_LOG_CORE)
+		return error_operation(err, EOPNOTSUPP, "%s has a core log: there are no bits on disk, and "
+				       "the next activation copies leg 0 over the other legs; nothing "
+				       "was changed", opened->mirror.name);
+	ret = lvm_hold_take(&opened->lvm->hold, layout,
+			    operand->hold_vg_lock ? LVM_HOLD_VG_LOCK : 0, err);
 	if (ret)
 		return ret;
-	return error_operation(err, EOPNOTSUPP, "%s is not active, and a logical volume is not written "
-			       "to yet while it is: activate it and use mirrorctl repair-log "
-			       "--online; nothing was changed", opened->mirror.name);
+	note = lvm_hold_note(opened->lvm->hold);
+	return note ? discover_note(opened, err, "%s", note) : 0;
 }
 
-static int open_lvm(struct opened_mirror *opened, struct error *err)
+static int open_lvm(struct opened_mirror *opened, const struct mirror_operand *operand,
+		    struct error *err)
 {
 	int ret = describe(&opened->mirror, opened->lvm, err);
 
 	opened->length_given = true;
 	if (!ret && opened->access != MIRROR_READ)
-		ret = refuse_writer(opened, err);
+		ret = keep_lvm_out(opened, operand, err);
 	if (!ret)
 		ret = open_parts(opened, err);
 	if (!ret)
@@ -370,7 +402,7 @@ int discover_lvm(struct opened_mirror *opened, const struct mirror_operand *oper
 			memset(err, 0, sizeof(*err));
 			ret = -ENXIO;
 		} else if (!ret) {
-			ret = open_lvm(opened, err);
+			ret = open_lvm(opened, operand, err);
 		}
 	}
 	word_free(&word);

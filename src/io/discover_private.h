@@ -24,6 +24,9 @@ int discover_mapped(struct opened_mirror *opened, const struct mirror_operand *o
 int discover_lvm(struct opened_mirror *opened, const struct mirror_operand *operand,
 		 struct error *err);
 
+/* How a leg, or with LOG_OPERAND the log, is opened for that. */
+unsigned int discover_flags(enum mirror_access access, unsigned int operand);
+
 /* Opens what is planned and takes the plan's mirror over. */
 int discover_open(struct opened_mirror *opened, struct operand_plan *plan, struct error *err);
 /* Are legs and log long enough, and all of them different? Sets the mirror's length where

@@ -43,7 +43,7 @@ int mirror_identity_json(char **json, const struct identity *identity,
 			 const struct opened_mirror *opened);
 
 /* From such text, the words that name the mirror again, as --leg, --log, --region-size
- * and --length: an operand whose strings are owned by `places`, which must stay where
+ * and --length, or a logical volume by its uuid: an operand whose strings are owned by `places`, which must stay where
  * it is. -ENODATA with an error when there are none, -EBADMSG when they are damaged.
  * Freed with identity_places_free(), which accepts a zeroed one. */
 struct identity_places {
@@ -51,6 +51,7 @@ struct identity_places {
 	void *json;		/* private */
 	const char *legs[MIRROR_LEGS_MAX];
 	char region_size[24], length[24];
+	char lv[72], segment[24];
 	const char *name;	/* what messages called it; shown, not part of the operand */
 };
 int identity_places_parse(struct identity_places *places, const char *json, struct error *err);

@@ -14,6 +14,8 @@
 
 #include "core/size.h"
 
+#define LVM_ID_LENGTH 68	/* "LVM-", the group's letters, the LV's */
+
 /* --- to JSON -------------------------------------------------------------------- */
 
 /* The directory with all links resolved, then the name itself: a link of udev's says
@@ -110,9 +112,10 @@ static int add_places(struct json_object *object, const struct opened_mirror *op
 	if (!places)
 		return -ENOMEM;
 	r = add(places, "name", json_object_new_string(opened->mirror.name));
-	if (!r)
+	/* The parts of an LV that is not active have no paths. */
+	if (!r && !opened->lvm)
 		r = add_legs(places, opened, active);
-	if (!r && opened->log)
+	if (!r && !opened->lvm && opened->log)
 		r = add(places, "log", place_word(opened->log, active));
 	if (!r)
 		r = add_sectors(places, "region_size", opened->mirror.geometry.region_size);
@@ -231,6 +234,25 @@ static int decode(struct identity_places *places, struct json_object *object, st
 	return r;
 }
 
+/* An LV is found by its uuid, active or not, whatever its name is by now: "LVM-…", or with
+ * a segment "LVM-…@2048". */
+static bool decode_lv(struct identity_places *places, struct json_object *identity,
+		      struct json_object *inner)
+{
+	const char *id = string_of(json_object_object_get(identity, "id"));
+	int length = 0;
+
+	if (!id || sscanf(id, "LVM-%*64[a-zA-Z0-9]%n", &length) || length != LVM_ID_LENGTH ||
+	    (id[length] && id[length] != '@'))
+		return false;
+	memcpy(places->lv, id, LVM_ID_LENGTH);
+	places->operand.name = places->lv;
+	if (id[length] && snprintf(places->segment, sizeof(places->segment), "%s", id + length + 1))
+		places->operand.segment = places->segment;
+	places->name = string_of(json_object_object_get(inner, "name"));
+	return true;
+}
+
 static int parse_text(struct json_object **object, const char *json, struct error *err)
 {
 	size_t length = strnlen(json, IDENTITY_JSON_MAX + 1);
@@ -271,7 +293,7 @@ int identity_places_parse(struct identity_places *places, const char *json, stru
 	else if (!json_object_is_type(inner, json_type_object))
 		r = error_operation(err, EBADMSG, "identity of the mirror: places is not an "
 				    "object; the file is damaged or was not written by mirrorctl");
-	else
+	else if (!decode_lv(places, object, inner))
 		r = decode(places, inner, err);
 	if (r)
 		identity_places_free(places);

@@ -12,6 +12,7 @@ void lvm_origin_free(struct lvm_origin *origin)
 {
 	if (!origin)
 		return;
+	lvm_hold_release(origin->hold, NULL);
 	lvm_mirror_free(&origin->mirror);
 	lvm_report_free(&origin->report);
 	free(origin);
@@ -62,6 +63,59 @@ bool lvm_origin_part_name(char *name, size_t room, const struct lvm_origin *orig
 	return fits;
 }
 
+/* --- disks ----------------------------------------------------------------------------- */
+
+/* Stripes in the order of the metadata; false: there are not so many. */
+static bool stripe_at(const struct lvm_place *place, size_t at, const char **disk)
+{
+	for (size_t i = 0; i < place->nr_extents; i++) {
+		const struct lvm_extent *extent = &place->extents[i];
+
+		if (at < extent->nr_stripes) {
+			*disk = extent->stripes[at].pv->name;
+			return true;
+		}
+		at -= extent->nr_stripes;
+	}
+	return false;
+}
+
+static bool is_first(const struct lvm_place *place, size_t at, const char *disk)
+{
+	const char *earlier;
+
+	for (size_t i = 0; i < at; i++)
+		if (stripe_at(place, i, &earlier) && !strcmp(earlier, disk))
+			return false;
+	return true;
+}
+
+const char *lvm_origin_disk(const struct lvm_origin *origin, unsigned int operand, size_t nr)
+{
+	const struct lvm_place *place = operand < MIRROR_LEGS_MAX ?
+					&origin->mirror.legs[operand] : &origin->mirror.log;
+	const char *disk;
+
+	for (size_t at = 0; stripe_at(place, at, &disk); at++)
+		if (is_first(place, at, disk) && !nr--)
+			return disk;
+	return NULL;
+}
+
+/* --- held --------------------------------------------------------------------------------- */
+
+const char *lvm_origin_held(const struct lvm_origin *origin)
+{
+	if (!origin || !origin->hold)
+		return NULL;
+	return lvm_hold_note(origin->hold) ? "vg_lock" : "components";
+}
+
+bool lvm_origin_owns(const struct lvm_origin *origin, dev_t device)
+{
+	return origin && origin->hold && lvm_hold_owns(origin->hold, device);
+}
+
 /* --- is it what it was? ------------------------------------------------------------------ */
 
 /* The mirror in a new report, or NULL with what became of it. */
@@ -110,14 +164,29 @@ static void compare_reports(struct lvm_origin *origin, uint64_t seqno,
 	lvm_report_free(&report);
 }
 
-void lvm_origin_sample(struct lvm_origin *origin, struct mirror_sample *sample)
+static void sample_held(struct lvm_origin *origin, bool closely, struct mirror_sample *sample)
+{
+	const struct lvm_mirror *mirror = &origin->mirror;
+	char why[200];
+
+	if (closely ? lvm_hold_unchanged_now(origin->hold, why, sizeof(why)) :
+		      lvm_hold_unchanged(origin->hold, why, sizeof(why)))
+		return;
+	sample->change = MIRROR_CHANGED;
+	snprintf(sample->reason, sizeof(sample->reason), "%.30s/%.30s %.190s", mirror->vg->name,
+		 mirror->visible->name, why);
+}
+
+void lvm_origin_sample(struct lvm_origin *origin, bool closely, struct mirror_sample *sample)
 {
 	struct error err = { 0 };
 	uint64_t seqno;
 
-	if (sample->change != MIRROR_UNCHANGED)
+	if (sample->change != MIRROR_UNCHANGED || (!origin->hold && !closely))
 		return;
-	if (lvm_vg_seqno(&seqno, origin->mirror.vg->uuid, &err)) {
+	if (origin->hold)
+		sample_held(origin, closely, sample);
+	else if (lvm_vg_seqno(&seqno, origin->mirror.vg->uuid, &err)) {
 		sample->change = MIRROR_STATE_UNKNOWN;
 		snprintf(sample->reason, sizeof(sample->reason), "%.250s", err.text);
 	} else if (seqno != origin->seqno) {

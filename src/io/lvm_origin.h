@@ -3,7 +3,7 @@
 #define IO_LVM_ORIGIN_H
 
 #include "io/discover.h"
-#include "io/lvm.h"
+#include "io/lvm_hold.h"
 
 /*
  * What LVM's metadata said of an inactive mirror when it was opened: kept with it, to be
@@ -13,6 +13,7 @@ struct lvm_origin {
 	struct lvm_report report;	/* owned; `mirror` points into it */
 	struct lvm_mirror mirror;	/* owned */
 	uint64_t seqno;			/* of the group, when last found unchanged */
+	struct lvm_hold *hold;		/* owned; NULL: nothing is written */
 };
 
 /* Accepts NULL. */
@@ -27,9 +28,20 @@ char *lvm_origin_uuid(const struct lvm_origin *origin, const struct lvm_lv *lv);
 bool lvm_origin_part_name(char *name, size_t room, const struct lvm_origin *origin,
 			  unsigned int operand);
 
+/* The physical volumes that a leg, or with MIRROR_LEGS_MAX the log, lies on, each once:
+ * the `nr`-th from 0 on, or NULL. */
+const char *lvm_origin_disk(const struct lvm_origin *origin, unsigned int operand, size_t nr);
+
+/* How LVM is kept from it: "components", "vg_lock"; NULL: it is not. */
+const char *lvm_origin_held(const struct lvm_origin *origin);
+
+/* Is the dm device one that stands there for our own sake? Accepts NULL. */
+bool lvm_origin_owns(const struct lvm_origin *origin, dev_t device);
+
 /* Asks LVM: is the mirror what it was? Another number of the group is no change as long
  * as the mirror's own layout is the same. Only a sample that says MIRROR_UNCHANGED is
- * touched. */
-void lvm_origin_sample(struct lvm_origin *origin, struct mirror_sample *sample);
+ * touched. Not `closely`: nothing is waited for, and LVM is asked only of what is held,
+ * by a thread of its own. */
+void lvm_origin_sample(struct lvm_origin *origin, bool closely, struct mirror_sample *sample);
 
 #endif

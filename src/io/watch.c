@@ -281,7 +281,7 @@ static void sample_ranges(const struct opened_mirror *opened, struct mirror_samp
 	claims_free(&now);
 }
 
-void mirror_sample(struct opened_mirror *opened, struct mirror_sample *sample)
+static void sample_all(struct opened_mirror *opened, bool closely, struct mirror_sample *sample)
 {
 	memset(sample, 0, sizeof(*sample));
 	sample->activity = opened->mirror.activity;
@@ -295,11 +295,16 @@ void mirror_sample(struct opened_mirror *opened, struct mirror_sample *sample)
 		sample_ranges(opened, sample);
 	}
 	mapper_release();
+	if (opened->lvm)
+		lvm_origin_sample(opened->lvm, closely, sample);
+}
+
+void mirror_sample(struct opened_mirror *opened, struct mirror_sample *sample)
+{
+	sample_all(opened, false, sample);
 }
 
 void mirror_sample_closely(struct opened_mirror *opened, struct mirror_sample *sample)
 {
-	mirror_sample(opened, sample);
-	if (opened->lvm)
-		lvm_origin_sample(opened->lvm, sample);
+	sample_all(opened, true, sample);
 }

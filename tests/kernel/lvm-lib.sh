@@ -147,3 +147,48 @@ forget_vg()
 {
 	quietly vgremove -ff -y "$1"
 }
+
+# devices: those of device-mapper, "name:open count:r or w" each
+devices()
+{
+	dmsetup info -c --noheadings -o name,open,attr | tr -d ' ' |
+		sed -n 's/^\([^:]*\):\([0-9]*\):..-*\([rw]\)$/\1:\2:\3/p' | sort | tr '\n' ' '
+}
+
+vg_seqno()
+{
+	vgs --noheadings -o vg_seqno "$1" 2>/dev/null | tr -d ' '
+}
+
+# lv_content VG LV: what an inactive LV holds, through a device of its own for a moment
+lv_content()
+{
+	"$UML_HELPERS/print_layout" | sed -n "s/^$1-$2: //p" >"$work/.table"
+	dmsetup create looked-at --readonly --table "$(cat "$work/.table")" &&
+		dd if=/dev/mapper/looked-at bs=1M iflag=direct status=none | sha256sum
+	dmsetup remove looked-at
+}
+
+# let_go NAME [DEVICES]: nothing of mirrorctl's is left, and no device but these
+let_go()
+{
+	local left files
+
+	left=$(devices)
+	files=$(ls /run/mirrorctl/held 2>/dev/null)
+	[ "$left" = "${2-}" ] && [ -z "$files" ]
+	ok $? "$1: nothing is left"
+	[ "$left" = "${2-}" ] && [ -z "$files" ] || echo "# $left $files"
+}
+
+wait_lv_sync()
+{
+	local _
+
+	for _ in $(seq 300); do
+		[ "$(lv_in_sync "$1")" != 100.00 ] || return 0
+		sleep 0.2
+	done
+	echo "# $1 is not in sync after a minute"
+	return 1
+}

@@ -130,6 +130,7 @@ START_TEST(never_from_a_file)
 	refuse("json\nyes = 1\n", 2, "yes must be typed");
 	refuse("force\n", 1, "force must be typed");
 	refuse("force-anything\n", 1, "force-anything must be typed");
+	refuse("hold-vg-lock\n", 1, "hold-vg-lock must be typed");
 	refuse("json\nlog = /dev/vg/log\n", 2, "log names one mirror, and must be typed");
 	refuse("leg = /dev/sda\n", 1, "leg names one mirror");
 	refuse("mapfile = /dev/sda\n", 1, "mapfile is about one run");

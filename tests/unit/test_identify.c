@@ -494,6 +494,43 @@ static const struct { const char *json; int code; const char *says; } wrong_plac
 	  "\"length\":\"0s\"}}", -EBADMSG, "length is no size" },
 };
 
+/* By its uuid, wherever it is and whatever it is called by now. */
+START_TEST(place_of_a_volume)
+{
+	static const char lv[] = "LVM-0123456789abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+	static const struct { const char *behind; const char *places; const char *segment; } texts[] = {
+		{ "", "\"name\":\"vg/lv\"", NULL },
+		{ "@4096", "\"name\":\"vg/lv\"", "4096" },
+		/* Of an online repair: its legs' devices are not there when it is not active. */
+		{ "", "\"name\":\"vg/lv\",\"legs\":[\"/dev/mapper/a\",\"/dev/mapper/b\"],\"log\":\"l\"", NULL },
+	};
+	struct identity_places places;
+	char json[512];
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		snprintf(json, sizeof(json), "{\"id\":\"%s%s\",\"places\":{%s}}", lv, texts[i].behind,
+			 texts[i].places);
+		ck_assert_int_eq(identity_places_parse(&places, json, &err), 0);
+		ck_assert_str_eq(places.operand.name, lv);
+		ck_assert_uint_eq(places.operand.nr_legs, 0);
+		ck_assert_ptr_null(places.operand.log);
+		ck_assert_str_eq(places.name, "vg/lv");
+		if (texts[i].segment)
+			ck_assert_str_eq(places.operand.segment, texts[i].segment);
+		else
+			ck_assert_ptr_null(places.operand.segment);
+		identity_places_free(&places);
+	}
+	/* What only looks like one has to have paths. */
+	snprintf(json, sizeof(json), "{\"id\":\"%sx\",\"places\":{}}", lv);
+	ck_assert_int_eq(identity_places_parse(&places, json, &err), -ENODATA);
+	snprintf(json, sizeof(json), "{\"id\":\"%.67s\",\"places\":{}}", lv);
+	ck_assert_int_eq(identity_places_parse(&places, json, &err), -ENODATA);
+	snprintf(json, sizeof(json), "{\"id\":\"%.66s@4096\",\"places\":{}}", lv);
+	ck_assert_int_eq(identity_places_parse(&places, json, &err), -ENODATA);
+}
+END_TEST
+
 START_TEST(damaged_places)
 {
 	struct identity_places places;
@@ -551,6 +588,7 @@ Suite *identify_suite(void)
 	tcase_add_checked_fixture(places, places_setup, places_teardown);
 	tcase_add_test(places, found_again);
 	suite_add_tcase(suite, places);
+	tcase_add_test(text, place_of_a_volume);
 	tcase_add_loop_test(text, damaged_places, 0,
 			     sizeof(wrong_places) / sizeof(wrong_places[0]));
 	tcase_add_test(text, paths_that_are_too_long);
