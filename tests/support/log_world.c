@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "support/log_world.h"
+#include "support/quick_check.h"
 
-#include <check.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_SUITES_H
 #define TESTS_UNIT_SUITES_H
 
-#include <check.h>
+#include "support/quick_check.h"
 
 /* One suite a module; check_mirrorctl.c runs them all. */
 Suite *region_suite(void);
