@@ -411,6 +411,33 @@ START_TEST(recovery_prepare_clean_region)
 }
 END_TEST
 
+/* It waits for its bit to be set, or for the flush that makes the bit believed: neither
+ * happens any more. */
+START_TEST(recovery_prepare_region_that_waits)
+{
+	struct fixture f;
+	uint64_t region = 0;
+
+	begin(&f);
+	write_submitted(&f, 3, REGION_ALL_LEGS);
+	write_submitted(&f, 4, REGION_ALL_LEGS);
+	write_end(&f, 4);
+	ck_assert_int_eq(region_engine_update(f.engine), 0);
+	expect(&f, 4, REGION_CLEAN, true, true);
+	write_end(&f, 3);
+	ck_assert_int_eq(region_engine_recovery_prepare_region(f.engine, 3), 0);
+	ck_assert_int_eq(region_engine_recovery_prepare_region(f.engine, 4), 0);
+	ck_assert(!region_engine_update_wanted(f.engine));
+	ck_assert_int_eq(region_engine_update(f.engine), 0);
+	flush(&f);
+	expect(&f, 3, REGION_RECOVERING, false, false);
+	expect(&f, 4, REGION_RECOVERING, false, false);
+	ck_assert_int_eq(region_engine_recovery_start(f.engine, &region), 1);
+	ck_assert_int_eq(region_engine_recovery_start(f.engine, &region), 1);
+	end(&f);
+}
+END_TEST
+
 START_TEST(recovery_start_and_end)
 {
 	struct fixture f;
@@ -810,6 +837,7 @@ Suite *region_engine_suite(void)
 	tcase_add_test(tcase, update_states_failed_recovered);
 	tcase_add_test(tcase, recovery_prepare);
 	tcase_add_test(tcase, recovery_prepare_clean_region);
+	tcase_add_test(tcase, recovery_prepare_region_that_waits);
 	tcase_add_test(tcase, recovery_start_and_end);
 	tcase_add_test(tcase, mark_nosync_dirty);
 	tcase_add_test(tcase, mark_nosync_nosync);
