@@ -107,42 +107,42 @@ int resync_job_check(struct resync_job *job, struct error *err)
 
 /* --- which regions, from where ----------------------------------------------------- */
 
-/* NULL with errno: a pipe would be waited for with all legs claimed. */
-static FILE *open_regular(const char *path)
+/* NULL with `err` filled: a pipe would be waited for with all legs claimed. */
+static FILE *open_plan(const char *path, struct error *err)
 {
+	FILE *file = NULL;
 	struct stat st;
 
-	if (stat(path, &st))
-		return NULL;
-	if (!S_ISREG(st.st_mode)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	return fopen(path, "re");
+	if (!stat(path, &st) && !S_ISREG(st.st_mode))
+		error_usage(err, "--plan %s: is not a file: name one that --write-plan has written",
+			    path);
+	else if (!(file = fopen(path, "re")))
+		error_operation(err, errno, "--plan %s: cannot be read: %s", path,
+				error_reason(errno));
+	return file;
 }
 
 static int read_plan(struct resync_job *job, struct error *err)
 {
 	const struct mirror *mirror = &job->session.opened.mirror;
 	const char *path = job->words->plan;
-	struct error why = { 0 };
-	FILE *file = open_regular(path);
-	char *text = malloc(RESYNC_PLAN_BYTES_MAX + 1);
-	size_t nr_bytes = file && text ? fread(text, 1, RESYNC_PLAN_BYTES_MAX + 1, file) : 0;
-	int r = 0;
+	FILE *file = open_plan(path, err);
+	size_t nr_bytes;
+	char *text;
+	int r;
 
-	if (!file || ferror(file))
-		r = error_operation(err, errno ? errno : EIO, "--plan %s: cannot be read: %s", path,
-				    error_reason(errno ? errno : EIO));
-	else if (!text)
+	if (!file)
+		return err->kind == ERROR_USAGE ? -EINVAL : -EIO;
+	text = malloc(RESYNC_PLAN_BYTES_MAX + 1);
+	nr_bytes = text ? fread(text, 1, RESYNC_PLAN_BYTES_MAX + 1, file) : 0;
+	if (!text)
 		r = no_memory(job, err);
-	else if (nr_bytes > RESYNC_PLAN_BYTES_MAX)
-		r = error_usage(err, "--plan %s: is larger than a plan can be", path);
-	else if (resync_plan_parse(&job->plan, text, nr_bytes, mirror->geometry.nr_regions,
-				   mirror->nr_legs, &why))
-		r = error_usage(err, "--plan %.150s: %.320s", path, why.text);
-	if (file)
-		fclose(file);
+	else if (ferror(file))
+		r = error_operation(err, EIO, "--plan %s: cannot be read: %s", path, error_reason(EIO));
+	else
+		r = resync_plan_parse(&job->plan, path, text, nr_bytes, mirror->geometry.nr_regions,
+				      mirror->nr_legs, err);
+	fclose(file);
 	free(text);
 	return r;
 }

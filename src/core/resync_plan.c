@@ -12,6 +12,7 @@
 #include "core/region.h"
 
 #define WORD_SHOWN 40	/* characters of the text that a message quotes */
+#define NAME_SHOWN 150	/* … of the text's name */
 
 void resync_plan_init(struct resync_plan *plan, unsigned int source)
 {
@@ -67,6 +68,7 @@ struct named_run {
 
 struct parser {
 	struct resync_plan *plan;
+	const char *name;
 	uint64_t nr_regions;
 	unsigned int nr_legs;
 	struct error *err;
@@ -91,12 +93,14 @@ static int refuse(const struct parser *parser, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	return error_usage(parser->err, "resync plan, line %" PRIu32 ": %s", parser->line, text);
+	return error_usage(parser->err, "%.*s:%" PRIu32 ": %s", NAME_SHOWN, parser->name, parser->line,
+			   text);
 }
 
 static int no_memory(const struct parser *parser)
 {
-	return error_operation(parser->err, ENOMEM, "resync plan: not enough memory for it");
+	return error_operation(parser->err, ENOMEM, "%.*s: not enough memory for this plan",
+			       NAME_SHOWN, parser->name);
 }
 
 static bool is_blank(char c)
@@ -388,31 +392,32 @@ static int finish(struct parser *parser)
 	int r;
 
 	if (!parser->begun)
-		return error_usage(parser->err, "resync plan: it is empty: give what --write-plan "
-				   "has written");
+		return error_usage(parser->err, "%.*s: this plan is empty: give what --write-plan has "
+				   "written", NAME_SHOWN, parser->name);
 	if (!parser->otherwise_line)
-		return error_usage(parser->err, "resync plan: no line says what becomes of all "
-				   "other regions: add \"* source 0\" or \"* skip\"");
+		return error_usage(parser->err, "%.*s: no line says what becomes of all other "
+				   "regions: add \"* source 0\" or \"* skip\"", NAME_SHOWN, parser->name);
 	if (parser->nr_named)
 		qsort(parser->named, parser->nr_named, sizeof(*parser->named), compare_named);
 	r = check_overlaps(parser);
 	return r ? r : make_runs(parser);
 }
 
-int resync_plan_parse(struct resync_plan *plan, const char *text, size_t nr_bytes,
-		      uint64_t nr_regions, unsigned int nr_legs, struct error *err)
+int resync_plan_parse(struct resync_plan *plan, const char *name, const char *text,
+		      size_t nr_bytes, uint64_t nr_regions, unsigned int nr_legs,
+		      struct error *err)
 {
-	struct parser parser = { .plan = plan, .nr_regions = nr_regions, .nr_legs = nr_legs,
+	struct parser parser = { .plan = plan, .name = name, .nr_regions = nr_regions, .nr_legs = nr_legs,
 				 .err = err };
 	int r;
 
 	memset(plan, 0, sizeof(*plan));
 	if (nr_bytes > RESYNC_PLAN_BYTES_MAX)
-		return error_usage(err, "resync plan: it is larger than %" PRIu64 " MiB: name "
-				   "runs of regions", RESYNC_PLAN_BYTES_MAX >> 20);
+		return error_usage(err, "%.*s: is larger than the %" PRIu64 " MiB of the largest plan: "
+				   "name runs of regions", NAME_SHOWN, name, RESYNC_PLAN_BYTES_MAX >> 20);
 	if (!nr_regions || nr_regions > REGION_COUNT_MAX || !nr_legs)
-		return error_usage(err, "resync plan: a mirror of %u legs and %" PRIu64 " regions "
-				   "has none", nr_legs, nr_regions);
+		return error_usage(err, "%.*s: a mirror of %u legs and %" PRIu64 " regions has no plan",
+				   NAME_SHOWN, name, nr_legs, nr_regions);
 	r = parse_lines(&parser, text, nr_bytes);
 	if (!r)
 		r = finish(&parser);

@@ -50,12 +50,12 @@ unsigned int resync_plan_source(const struct resync_plan *plan, uint64_t region,
 				uint64_t nr_regions, uint64_t *last);
 
 /* Parses a text of `nr_bytes` (no NUL needed at its end) for a mirror of nr_regions and
- * nr_legs. -EINVAL with a usage error that names the line and what is wrong with it (a leg
- * that is not there, a region beyond the end, an overlap, a `*` line twice or none, a
- * word), -ENOMEM. Whose mirror the identity is, is for the caller to compare. Freed with
+ * nr_legs. -EINVAL with a usage error, "name:line: what is wrong there" (a leg that is not
+ * there, a region beyond the end, an overlap, a `*` line twice or none, a word), -ENOMEM. Whose mirror the identity is, is for the caller to compare. Freed with
  * resync_plan_free(), which accepts a zeroed one. */
-int resync_plan_parse(struct resync_plan *plan, const char *text, size_t nr_bytes,
-		      uint64_t nr_regions, unsigned int nr_legs, struct error *err);
+int resync_plan_parse(struct resync_plan *plan, const char *name, const char *text,
+		      size_t nr_bytes, uint64_t nr_regions, unsigned int nr_legs,
+		      struct error *err);
 void resync_plan_free(struct resync_plan *plan);
 
 /* Writes the text through `put` (a line with its newline; 0 or -errno, which ends it and is

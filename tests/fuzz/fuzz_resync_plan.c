@@ -53,7 +53,7 @@ static void check(const struct resync_plan *plan)
 		require(!i || plan->runs[i - 1].last < plan->runs[i].first);
 	}
 	write_out(plan, text, sizeof(text));
-	require(!resync_plan_parse(&again, text, strlen(text), NR_REGIONS, NR_LEGS, NULL));
+	require(!resync_plan_parse(&again, "plan", text, strlen(text), NR_REGIONS, NR_LEGS, NULL));
 	for (uint64_t region = 0; region < NR_REGIONS; region++)
 		require(resync_plan_source(plan, region, NR_REGIONS, &last) ==
 			resync_plan_source(&again, region, NR_REGIONS, &last));
@@ -70,10 +70,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (size)
 		memcpy(text, data, size);
-	if (!resync_plan_parse(&plan, text, size, NR_REGIONS, NR_LEGS, &err))
+	if (!resync_plan_parse(&plan, "plan", text, size, NR_REGIONS, NR_LEGS, &err))
 		check(&plan);
 	else
-		require(err.kind == ERROR_USAGE && !plan.runs && strstr(err.text, "resync plan"));
+		require(err.kind == ERROR_USAGE && !plan.runs && !strncmp(err.text, "plan:", 5));
 	resync_plan_free(&plan);
 	free(text);
 	return 0;

@@ -25,7 +25,7 @@ static int parse_bytes(struct resync_plan *plan, const char *text, size_t nr_byt
 	ck_assert_ptr_nonnull(exact);
 	memcpy(exact, text, nr_bytes);
 	err->kind = ERROR_NONE;
-	r = resync_plan_parse(plan, exact, nr_bytes, nr_regions, nr_legs, err);
+	r = resync_plan_parse(plan, "a plan", exact, nr_bytes, nr_regions, nr_legs, err);
 	free(exact);
 	return r;
 }
@@ -113,19 +113,19 @@ START_TEST(identities)
 	ck_assert(!parse_bytes(&plan, TITLE "* skip\n", strlen(TITLE "* skip\n"), 4, 2, &err));
 	ck_assert(!plan.has_identity);
 	resync_plan_free(&plan);
-	refuse(TITLE "identity " IDENTITY "\nidentity " IDENTITY "\n* skip\n", "line 3: a second");
-	refuse(TITLE "identity {\"kind\": \"weak\"}\n* skip\n", "line 2: identity of the mirror: id");
-	refuse(TITLE "identity\n* skip\n", "line 2: identity of the mirror");
-	refuse(TITLE "identity " IDENTITY " x\n* skip\n", "line 2: identity of the mirror");
+	refuse(TITLE "identity " IDENTITY "\nidentity " IDENTITY "\n* skip\n", "a plan:3: a second");
+	refuse(TITLE "identity {\"kind\": \"weak\"}\n* skip\n", "a plan:2: identity of the mirror: id");
+	refuse(TITLE "identity\n* skip\n", "a plan:2: identity of the mirror");
+	refuse(TITLE "identity " IDENTITY " x\n* skip\n", "a plan:2: identity of the mirror");
 }
 END_TEST
 
 START_TEST(no_plan)
 {
-	refuse("", "it is empty");
-	refuse("\n# only this\n", "it is empty");
-	refuse("* source 0\n", "line 1: \"* source 0\" is not \"mirrorctl resync plan 1\"");
-	refuse("\n\nmirrorctl resync\n", "line 3: \"mirrorctl resync\" is not");
+	refuse("", "this plan is empty");
+	refuse("\n# only this\n", "this plan is empty");
+	refuse("* source 0\n", "a plan:1: \"* source 0\" is not \"mirrorctl resync plan 1\"");
+	refuse("\n\nmirrorctl resync\n", "a plan:3: \"mirrorctl resync\" is not");
 	refuse("mirrorctl resync plan 2\n* skip\n", "version \"2\" is not known");
 	refuse("mirrorctl resync plan 1.1\n* skip\n", "version \"1.1\"");
 	refuse("mirrorctl resync plan 11\n* skip\n", "version \"11\"");
@@ -133,15 +133,15 @@ START_TEST(no_plan)
 	refuse("mirrorctl resync plan 1 x\n* skip\n", "version \"1\"");
 	refuse(TITLE, "no line says what becomes of all other regions");
 	refuse(TITLE "1 skip\n", "no line says");
-	refuse(TITLE TITLE "* skip\n", "line 2: \"mirrorctl\" is neither a region");
+	refuse(TITLE TITLE "* skip\n", "a plan:2: \"mirrorctl\" is neither a region");
 }
 END_TEST
 
 START_TEST(wrong_lines)
 {
-	refuse(TITLE "* skip\n* skip\n", "line 3: a second line for all other regions (*): the first "
+	refuse(TITLE "* skip\n* skip\n", "a plan:3: a second line for all other regions (*): the first "
 	       "is line 2");
-	refuse(TITLE "* skip\n16 skip\n", "line 3: \"16\" is beyond the end: the mirror has 16");
+	refuse(TITLE "* skip\n16 skip\n", "a plan:3: \"16\" is beyond the end: the mirror has 16");
 	refuse(TITLE "* skip\n3-16 skip\n", "\"3-16\" is beyond the end");
 	refuse(TITLE "* skip\n99999999999999999999999999 skip\n", "is beyond the end");
 	refuse(TITLE "* skip\n4294967297 skip\n", "is beyond the end");
@@ -150,12 +150,12 @@ START_TEST(wrong_lines)
 	refuse(TITLE "* skip\n3--5 skip\n", "is neither a region");
 	refuse(TITLE "* skip\n3,5 skip\n", "\"3,5\" is not one region or one run");
 	refuse(TITLE "* skip\n3 - 5 skip\n", "\"-\" is neither \"source LEG\" nor \"skip\"");
-	refuse(TITLE "* skip\n3\n", "line 3: \"\" is neither \"source LEG\"");
+	refuse(TITLE "* skip\n3\n", "a plan:3: \"\" is neither \"source LEG\"");
 	refuse(TITLE "* skip\n3 Skip\n", "\"Skip\" is neither");
 	refuse(TITLE "* skip\n3 source\n", "\"\" is not the number of a leg");
 	refuse(TITLE "* skip\n3 source -1\n", "\"-1\" is not the number of a leg");
 	refuse(TITLE "* skip\n3 source 1x\n", "\"1x\" is not the number of a leg");
-	refuse(TITLE "* skip\n3 source 2\n", "line 3: there is no leg 2: the mirror has legs 0 to 1");
+	refuse(TITLE "* skip\n3 source 2\n", "a plan:3: there is no leg 2: the mirror has legs 0 to 1");
 	refuse(TITLE "* source 255\n", "there is no leg 255");
 	refuse(TITLE "* source 18446744073709551616\n", "there is no leg 18446744073709551616");
 	refuse(TITLE "* skip\n3 source 1 2\n", "\"2\" is too much on this line");
@@ -165,10 +165,10 @@ END_TEST
 
 START_TEST(overlaps)
 {
-	refuse(TITLE "3 skip\n* skip\n3 source 0\n", "line 4: region 3 is named by line 2 already");
-	refuse(TITLE "* skip\n7-9 skip\n2-7 source 1\n", "line 4: region 7 is named by line 3");
-	refuse(TITLE "* skip\n0-9 skip\n4 skip\n", "line 4: region 4 is named by line 3");
-	refuse(TITLE "* skip\n0- skip\n15 skip\n", "line 4: region 15 is named by line 3");
+	refuse(TITLE "3 skip\n* skip\n3 source 0\n", "a plan:4: region 3 is named by line 2 already");
+	refuse(TITLE "* skip\n7-9 skip\n2-7 source 1\n", "a plan:4: region 7 is named by line 3");
+	refuse(TITLE "* skip\n0-9 skip\n4 skip\n", "a plan:4: region 4 is named by line 3");
+	refuse(TITLE "* skip\n0- skip\n15 skip\n", "a plan:4: region 15 is named by line 3");
 	expect(TITLE "* skip\n3-5 source 0\n0-2 source 1\n6 source 1\n", 2, "1110001-");
 }
 END_TEST
@@ -183,13 +183,13 @@ START_TEST(hostile_bytes)
 	char *text = malloc(length + 64);
 
 	ck_assert_ptr_nonnull(text);
-	refuse_bytes(nul, sizeof(nul) - 1, 16, "line 3: holds a NUL byte");
-	refuse_bytes(wide, sizeof(wide) - 1, 16, "line 1: holds a NUL byte");
-	refuse("\x1b[31mred\n", "line 1: \"?[31mred\" is not");
+	refuse_bytes(nul, sizeof(nul) - 1, 16, "a plan:3: holds a NUL byte");
+	refuse_bytes(wide, sizeof(wide) - 1, 16, "a plan:1: holds a NUL byte");
+	refuse("\x1b[31mred\n", "a plan:1: \"?[31mred\" is not");
 
 	/* One long word, one long comment, one long run of blanks. */
 	memset(text, 'x', length);
-	refuse_bytes(text, length, 16, "line 1: \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\" is not");
+	refuse_bytes(text, length, 16, "a plan:1: \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\" is not");
 	memset(text, '#', length);
 	memcpy(text + length, "\n" TITLE "* skip\n", strlen("\n" TITLE "* skip\n"));
 	ck_assert(!parse_bytes(&plan, text, length + strlen("\n" TITLE "* skip\n"), 4, 2, &err));
@@ -199,8 +199,8 @@ START_TEST(hostile_bytes)
 	refuse_bytes(text, length, 16, "is beyond the end");
 	free(text);
 
-	ck_assert_int_eq(resync_plan_parse(&plan, "", RESYNC_PLAN_BYTES_MAX + 1, 4, 2, NULL), -EINVAL);
-	ck_assert_int_eq(resync_plan_parse(&plan, TITLE "* skip", strlen(TITLE "* skip"),
+	ck_assert_int_eq(resync_plan_parse(&plan, "a plan", "", RESYNC_PLAN_BYTES_MAX + 1, 4, 2, NULL), -EINVAL);
+	ck_assert_int_eq(resync_plan_parse(&plan, "a plan", TITLE "* skip", strlen(TITLE "* skip"),
 					   UINT64_MAX, 2, NULL), -EINVAL);
 }
 END_TEST
