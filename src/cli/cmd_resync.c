@@ -36,6 +36,11 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
+static bool same_file(const char *one, const char *other)
+{
+	return one && other && !strcmp(one, other);
+}
+
 static error_t validate(const struct resync_words *words, const struct argp_state *state)
 {
 	struct error err = { 0 };
@@ -44,8 +49,12 @@ static error_t validate(const struct resync_words *words, const struct argp_stat
 		error_usage(&err, "--source and --plan exclude each other");
 	else if (words->plan && words->write_plan)
 		error_usage(&err, "--plan and --write-plan exclude each other");
-	else if (words->undo_file && words->write_plan)
-		error_usage(&err, "--undo-file goes with a run that copies, and --write-plan copies nothing");
+	else if ((words->undo_file || words->save_divergent) && words->write_plan)
+		error_usage(&err, "--%s goes with a run that copies, and --write-plan copies nothing",
+			    words->undo_file ? "undo-file" : "save-divergent");
+	else if (same_file(words->undo_file, words->save_divergent))
+		error_usage(&err, "--undo-file and --save-divergent need a file each, not %s twice",
+			    words->undo_file);
 	else if (words->accept_salvaged && !words->salvage)
 		error_usage(&err, "--accept-salvaged goes with --salvage");
 	else if (words->report.mapfile)

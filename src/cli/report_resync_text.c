@@ -32,21 +32,42 @@ void report_resync_audit(struct audit_report *report, const struct resync_job *j
 	snprintf(report->change, sizeof(report->change), "%s", job->comparison.change);
 }
 
-/* A swapped leg is seen best by what lives on it. */
+/* With its UUID: a leg of another mirror may well hold the same kind of thing. */
+static void describe_contents(char *out, size_t room, const struct signature *signature)
+{
+	size_t used;
+
+	signature_describe(out, room, signature);
+	used = strlen(out);
+	if (signature->uuid[0] && !signature->ambivalent)
+		snprintf(out + used, room - used, ", %s", signature->uuid);
+}
+
+/* A swapped leg is seen best by what lives on it: one line where all hold the same. */
 static void print_contents(const struct resync_job *job)
 {
 	const struct opened_mirror *opened = &job->session.opened;
+	unsigned int nr_legs = opened->mirror.nr_legs, alike = 0;
+	char what[MIRROR_LEGS_MAX][160];
 	struct signature signature;
-	char what[160];
 
-	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++) {
-		const char *found = "nothing known at its start";
+	for (unsigned int leg = 0; leg < nr_legs; leg++) {
+		int r = signature_probe(&signature, opened->legs[leg], opened->mirror.geometry.length);
 
-		if (!signature_probe(&signature, opened->legs[leg], opened->mirror.geometry.length) &&
-		    signature.found)
-			found = signature_describe(what, sizeof(what), &signature);
-		printf("%son leg %-3u%s\n", leg ? "" : "\n", leg, found);
+		if (r)
+			snprintf(what[leg], sizeof(what[leg]), "could not be looked at (%s)",
+				 error_reason(r));
+		else if (!signature.found)
+			snprintf(what[leg], sizeof(what[leg]), "nothing known at its start");
+		else
+			describe_contents(what[leg], sizeof(what[leg]), &signature);
+		alike += !strcmp(what[leg], what[0]);
 	}
+	putchar('\n');
+	if (alike == nr_legs)
+		printf("on each   %s\n", what[0]);
+	for (unsigned int leg = 0; leg < nr_legs && alike < nr_legs; leg++)
+		printf("on leg %-3u%s\n", leg, what[leg]);
 }
 
 static void print_way_back(const struct resync_job *job)
