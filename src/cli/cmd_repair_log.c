@@ -48,6 +48,8 @@ static error_t validate(const struct repair_words *words, const struct argp_stat
 		error_usage(&err, "--online clears only what is proven: --clear-regardless needs an inactive mirror");
 	else if (words->online && words->output)
 		error_usage(&err, "--online and --output exclude each other");
+	else if (words->output && words->save_divergent && !strcmp(words->output, words->save_divergent))
+		error_usage(&err, "--output and --save-divergent are the same file: give two names");
 	else if (words->max_suspend_ms && !words->online)
 		error_usage(&err, "--max-suspend goes with --online");
 	else if (words->report.mapfile)

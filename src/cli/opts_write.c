@@ -50,6 +50,9 @@ int opts_check_new_file(const char *option, const char *path, struct error *err)
 {
 	struct stat st;
 
+	if (path && !*path)
+		return error_usage(err, "%s: is empty; give the name of a new file; nothing was changed",
+				   option);
 	if (!path || lstat(path, &st))
 		return 0;
 	return error_operation(err, EEXIST, "%s %s: exists already; give the name of a new file; nothing was changed",

@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/signals.h"
 #include "core/audit_file.h"
 #include "io/identify.h"
 #include "io/new_image.h"
 #include "io/state.h"
+#include "io/text_file.h"
 
 int repair_job_close(struct repair_job *job)
 {
@@ -77,32 +77,10 @@ int repair_job_check(const struct repair_job *job, struct error *err)
 
 static int read_text(char **text, size_t *nr_bytes, const char *path, struct error *err)
 {
-	FILE *file = fopen(path, "re");
-	struct stat st;
-	int code = 0;
+	int r = text_file_read(text, nr_bytes, path, AUDIT_FILE_BYTES_MAX);
 
-	*text = NULL;
-	if (!file || fstat(fileno(file), &st))
-		code = errno;
-	else if (!S_ISREG(st.st_mode))
-		code = EINVAL;
-	else if ((uint64_t)st.st_size > AUDIT_FILE_BYTES_MAX)
-		code = EFBIG;
-	if (!code && !(*text = malloc((size_t)st.st_size + 1)))
-		code = ENOMEM;
-	if (!code) {
-		*nr_bytes = fread(*text, 1, (size_t)st.st_size, file);
-		if (ferror(file))
-			code = errno ? errno : EIO;
-	}
-	if (file)
-		fclose(file);
-	if (!code)
-		return 0;
-	free(*text);
-	*text = NULL;
-	return error_operation(err, code, "--from %s: cannot be read: %s; give a report of mirrorctl audit --json",
-			       path, code == EINVAL ? "not a regular file" : error_reason(code));
+	return r ? error_operation(err, -r, "--from %s: cannot be read: %s; give a report of mirrorctl audit --json",
+				   path, r == -EINVAL ? "not a regular file" : error_reason(r)) : 0;
 }
 
 /* The regions that a report names, if it is a report about this very mirror. */

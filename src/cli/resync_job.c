@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "io/identify.h"
 #include "io/system_log.h"
+#include "io/text_file.h"
 
 int resync_job_close(struct resync_job *job)
 {
@@ -107,42 +107,24 @@ int resync_job_check(struct resync_job *job, struct error *err)
 
 /* --- which regions, from where ----------------------------------------------------- */
 
-/* NULL with `err` filled: a pipe would be waited for with all legs claimed. */
-static FILE *open_plan(const char *path, struct error *err)
-{
-	FILE *file = NULL;
-	struct stat st;
-
-	if (!stat(path, &st) && !S_ISREG(st.st_mode))
-		error_usage(err, "--plan %s: is not a file: name one that --write-plan has written",
-			    path);
-	else if (!(file = fopen(path, "re")))
-		error_operation(err, errno, "--plan %s: cannot be read: %s", path,
-				error_reason(errno));
-	return file;
-}
-
 static int read_plan(struct resync_job *job, struct error *err)
 {
 	const struct mirror *mirror = &job->session.opened.mirror;
 	const char *path = job->words->plan;
-	FILE *file = open_plan(path, err);
 	size_t nr_bytes;
 	char *text;
-	int r;
+	int r = text_file_read(&text, &nr_bytes, path, RESYNC_PLAN_BYTES_MAX);
 
-	if (!file)
-		return err->kind == ERROR_USAGE ? -EINVAL : -EIO;
-	text = malloc(RESYNC_PLAN_BYTES_MAX + 1);
-	nr_bytes = text ? fread(text, 1, RESYNC_PLAN_BYTES_MAX + 1, file) : 0;
-	if (!text)
-		r = no_memory(job, err);
-	else if (ferror(file))
-		r = error_operation(err, EIO, "--plan %s: cannot be read: %s", path, error_reason(EIO));
-	else
-		r = resync_plan_parse(&job->plan, path, text, nr_bytes, mirror->geometry.nr_regions,
-				      mirror->nr_legs, err);
-	fclose(file);
+	if (r == -EINVAL)
+		return error_usage(err, "--plan %s: is not a file: name one that --write-plan has written",
+				   path);
+	if (r == -EFBIG)
+		return error_usage(err, "--plan %s: is larger than a plan can be", path);
+	if (r)
+		return error_operation(err, -r, "--plan %s: cannot be read: %s", path,
+				       error_reason(r));
+	r = resync_plan_parse(&job->plan, path, text, nr_bytes, mirror->geometry.nr_regions,
+			      mirror->nr_legs, err);
 	free(text);
 	return r;
 }

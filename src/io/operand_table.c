@@ -42,9 +42,19 @@ static int no_memory(struct error *err)
 	return error_operation(err, ENOMEM, "not enough memory to read the table");
 }
 
+/* A pipe is read to its end, but nobody waits for somebody to open its other end. */
+static int table_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, 0);
+	return fd;
+}
+
 static int file_read(char *text, const char *path, struct error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = table_open(path);
 	size_t done = 0;
 	ssize_t got;
 	int ret = 0;
