@@ -20,6 +20,11 @@
 #include <unistd.h>
 
 #define LOOK_MS 100	/* shall it go on, is the child still there? */
+/* lvm writes a line at a time, and to be woken for every one takes the processor away
+ * from it: what it prints is gathered in the pipe for so long, unless it comes fast. */
+#define GATHER_MS 20
+#define FAST_BYTES 32768
+#define PIPE_BYTES (1 << 20)	/* where one may: what comes while we gather */
 #define TERM_MS 2000	/* for a child that cleans up when it is asked to end */
 #define KILL_MS 1000	/* a device that hangs may hold a killed one: not waited for */
 #define FIRST_ROOM 65536u
@@ -177,6 +182,7 @@ struct run {
 	pid_t child;
 	bool gone;			/* it has ended: a zombie that keeps its id for us */
 	int out, messages;		/* what it prints; -1: closed */
+	bool gathering;			/* not read for a while */
 	int failed;			/* tells an errno when it could not be executed */
 	char *text;			/* owned */
 	size_t used, room, max_bytes;
@@ -256,6 +262,7 @@ static int child_start(struct run *run)
 	run->failed = pipes[2][0];
 	pipes[0][0] = pipes[1][0] = pipes[2][0] = -1;
 	pipes_close(pipes);
+	fcntl(run->out, F_SETPIPE_SZ, PIPE_BYTES);
 	fcntl(run->out, F_SETFL, O_NONBLOCK);
 	fcntl(run->messages, F_SETFL, O_NONBLOCK);
 	return 0;
@@ -343,6 +350,7 @@ static int read_output(struct run *run)
 	if (r)
 		return r;
 	nr = read(run->out, run->text + run->used, run->room - run->used - 1);
+	run->gathering = nr > 0 && nr < FAST_BYTES;
 	if (nr > 0)
 		run->used += (size_t)nr;
 	else if (nr == 0 || (errno != EAGAIN && errno != EINTR))
@@ -378,26 +386,36 @@ static int was_cancelled(struct run *run)
 			       run->command);
 }
 
+/* Something to read, an end (which is told while we gather, too), or time that passed;
+ * the number is poll()'s. */
+static int look(struct run *run, int *r)
+{
+	struct pollfd fds[] = { { .fd = run->out, .events = run->gathering ? 0 : POLLIN },
+				{ .fd = run->messages, .events = POLLIN } };
+	int nr = poll(fds, 2, run->gathering ? GATHER_MS : LOOK_MS);
+
+	run->gathering = false;
+	if (nr > 0 && fds[0].revents)
+		*r = read_output(run);
+	if (nr > 0 && fds[1].revents)
+		read_messages(run);
+	return nr;
+}
+
 /* Until both pipes are at their end. A daemon that it left behind may hold them open:
  * once the child is gone, silence is an end too. */
 static int listen(struct run *run, unsigned int timeout_ms, uint64_t deadline)
 {
 	while (run->out >= 0 || run->messages >= 0) {
-		struct pollfd fds[] = { { .fd = run->out, .events = POLLIN },
-					{ .fd = run->messages, .events = POLLIN } };
-		bool gone = child_look(run);
-		int nr = poll(fds, 2, LOOK_MS), r = 0;
+		bool gone = child_look(run), gathering = run->gathering;
+		int r = 0, nr = look(run, &r);
 
 		if (is_cancelled())
 			return was_cancelled(run);
 		if (now_ms() >= deadline)
 			return timed_out(run, timeout_ms);
-		if (nr == 0 && gone)
+		if (nr == 0 && gone && !gathering)
 			return 0;
-		if (nr > 0 && fds[0].revents)
-			r = read_output(run);
-		if (nr > 0 && fds[1].revents)
-			read_messages(run);
 		if (r)
 			return r;
 	}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -251,6 +252,24 @@ START_TEST(both_pipes_are_read)
 }
 END_TEST
 
+/* It writes line by line; to wake up for each takes the processor away from it. */
+START_TEST(lines_are_gathered)
+{
+	double start = seconds();
+	struct rusage before, after;
+	long wakes;
+
+	stand_in("i=0; while [ $i -lt 1000 ]; do echo 0123456; j=0; while [ $j -lt 300 ]; do "
+		 "j=$((j+1)); done; i=$((i+1)); done");
+	getrusage(RUSAGE_SELF, &before);
+	ck_assert_msg(!run(LONG_MS), "%s", err.text);
+	getrusage(RUSAGE_SELF, &after);
+	ck_assert_uint_eq(nr_bytes, 8000);
+	wakes = after.ru_nvcsw - before.ru_nvcsw;
+	ck_assert_msg(wakes < 50 + (long)((seconds() - start) * 60), "woken %ld times", wakes);
+}
+END_TEST
+
 START_TEST(endless_output)
 {
 	double start = seconds();
@@ -441,6 +460,7 @@ Suite *lvm_suite(void)
 	tcase_add_test(tcase, silent_one_that_closed_its_pipes_is_ended_too);
 	tcase_add_test(tcase, killed);
 	tcase_add_test(tcase, both_pipes_are_read);
+	tcase_add_test(tcase, lines_are_gathered);
 	tcase_add_test(tcase, endless_output);
 	tcase_add_test(tcase, daemon_left_behind_is_not_waited_for);
 	tcase_add_test(tcase, cancelled);
