@@ -36,6 +36,19 @@ bool lvm_row_has(const struct lvm_row *row, const char *field)
 	return json_object_object_get_ex(row->object, field, NULL);
 }
 
+/* What a terminal would act on, C1 codes in UTF-8 among them: LVM's names never hold it,
+ * and they are printed. */
+static bool holds_control(const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+
+		if (c < ' ' || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0))
+			return true;
+	}
+	return false;
+}
+
 /* *text is the row's own; "" where there is no such field. */
 static int text_get(const char **text, const struct lvm_row *row, const char *field,
 		    bool needed, struct error *err)
@@ -60,6 +73,8 @@ static int text_get(const char **text, const struct lvm_row *row, const char *fi
 	if (json_object_is_type(value, json_type_string) &&
 	    memchr(*text, '\0', (size_t)json_object_get_string_len(value)))
 		return refuse_field(err, row, field, "holds a NUL");
+	if (holds_control(*text))
+		return refuse_field(err, row, field, "holds a control character");
 	if (needed && !**text)
 		return refuse_field(err, row, field, "is missing: this lvm is too old or too new, "
 				    "name the legs and the log with --leg and --log instead");
