@@ -30,6 +30,7 @@
 #define LANES 8u
 #define GIVEN_UP_MAX 16u	/* then the rest is not tried: every one is a process */
 #define POLL_MS 50
+#define PATIENCE_MS 10		/* what takes longer gets one more process each time */
 
 enum slot_state { SLOT_WAITING, SLOT_READING, SLOT_DONE, SLOT_GIVEN_UP };
 
@@ -62,6 +63,9 @@ struct run {
 	size_t shared_bytes;
 	int pipe[2];
 	struct lane lanes[LANES];
+	unsigned int nr_lanes;		/* that were ever started */
+	uint64_t watched_ms;		/* when they were last looked at */
+	uint64_t added_ms;		/* when the last one came */
 	bool *told;
 	size_t left;			/* answers to come */
 	unsigned int given_up;
@@ -292,31 +296,54 @@ static void rest_give_up(struct run *run)
 				     "not tried: no process could be made");
 }
 
+static bool lane_may_come(const struct run *run)
+{
+	return run->left && run->nr_lanes < LANES && work_remains(run);
+}
+
+/* Another process costs more than reading the logs of most hosts. */
+static void lane_add(struct run *run)
+{
+	if (!lane_may_come(run) || now_ms() - run->added_ms < PATIENCE_MS)
+		return;
+	lane_start(run, run->nr_lanes++);
+	run->added_ms = now_ms();
+}
+
 static void pipe_read(struct run *run)
 {
 	struct pollfd wait = { .fd = run->pipe[0], .events = POLLIN };
 	uint32_t said[256];
 	ssize_t bytes;
 
-	if (poll(&wait, 1, POLL_MS) <= 0)
+	if (poll(&wait, 1, lane_may_come(run) ? PATIENCE_MS : POLL_MS) <= 0)
 		return;
 	bytes = read(run->pipe[0], said, sizeof(said));
 	for (ssize_t i = 0; i < bytes / (ssize_t)sizeof(*said); i++)
 		tell(run, said[i]);
 }
 
+static void lanes_watch(struct run *run)
+{
+	if (now_ms() - run->watched_ms < POLL_MS)
+		return;
+	run->watched_ms = now_ms();
+	for (unsigned int lane = 0; lane < run->nr_lanes; lane++)
+		lane_watch(run, lane);
+}
+
 static int batch_run(struct run *run)
 {
 	const struct log_batch *batch = run->batch;
 
-	for (unsigned int lane = 0; lane < LANES && lane < run->left; lane++)
-		lane_start(run, lane);
+	run->watched_ms = now_ms();
+	lane_add(run);
 	while (run->left) {
 		if (batch->cancelled && batch->cancelled(batch->context))
 			return -ECANCELED;
 		pipe_read(run);
-		for (unsigned int lane = 0; lane < LANES; lane++)
-			lane_watch(run, lane);
+		lane_add(run);
+		lanes_watch(run);
 		if (!any_lane(run)) {
 			/* What was said before the last one went. */
 			pipe_read(run);
