@@ -191,7 +191,17 @@ struct run {
 	struct error *err;
 };
 
-/* From here to the exec: async-signal-safe calls only, threads may hold locks. */
+/* A handler of ours would run in our memory; what is ignored stays so. */
+static void uncatch(int signal_number)
+{
+	struct sigaction action;
+
+	if (!sigaction(signal_number, NULL, &action) && action.sa_handler != SIG_IGN)
+		signal(signal_number, SIG_DFL);
+}
+
+/* From here to the exec: async-signal-safe calls only, threads may hold locks, and the
+ * memory is still ours (vfork). */
 __attribute__((noreturn))
 static void child_exec(const struct run *run, const int out[2], const int messages[2],
 		       const int failed[2], pid_t parent)
@@ -205,6 +215,9 @@ static void child_exec(const struct run *run, const int out[2], const int messag
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
+	uncatch(SIGINT);
+	uncatch(SIGTERM);
+	uncatch(SIGUSR1);
 	if (null >= 0 && getppid() == parent && dup2(null, STDIN_FILENO) >= 0 &&
 	    dup2(out[1], STDOUT_FILENO) >= 0 && dup2(messages[1], STDERR_FILENO) >= 0) {
 		if (failed[1] != STDERR_FILENO + 1)
@@ -239,6 +252,7 @@ static int child_start(struct run *run)
 {
 	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } }, code;
 	pid_t parent = getpid();
+	sigset_t all, before;
 
 	for (size_t i = 0; i < 3; i++)
 		if (pipe2(pipes[i], O_CLOEXEC)) {
@@ -247,10 +261,14 @@ static int child_start(struct run *run)
 			return error_operation(run->err, code, "cannot run %s: %s", run->path,
 					       error_reason(code));
 		}
-	run->child = fork();
+	/* fork() would copy our memory only for the exec to drop it. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	run->child = vfork();
 	if (run->child == 0)
 		child_exec(run, pipes[0], pipes[1], pipes[2], parent);
 	code = errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (run->child < 0) {
 		pipes_close(pipes);
 		return error_operation(run->err, code, "cannot run %s: %s", run->path,
