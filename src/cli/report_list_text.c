@@ -16,6 +16,7 @@
 #include "core/size.h"
 
 #define WIDE 120u		/* columns: room for the names of legs and log */
+#define NARROW 80u		/* below it lines lose their ends rather than their names */
 #define ITEM_INDENT "           "
 #define RED "\033[31;1m"
 #define YELLOW "\033[33m"
@@ -231,7 +232,7 @@ static int print_table(const struct list_report *report, bool color)
 	scols_table_enable_colors(table, color);
 	scols_table_set_termforce(table, terminal ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
 	if (terminal)
-		scols_table_set_termwidth(table, width);
+		scols_table_set_termwidth(table, width < NARROW ? NARROW : width);
 	r = fill_table(table, report, width >= WIDE);
 	if (!r)
 		r = scols_print_table_to_string(table, &text);
