@@ -427,11 +427,11 @@ static void log_action(const struct resync_job *job)
 }
 
 static int hook_keep(void *context, unsigned int leg, uint64_t sector, uint32_t sectors,
-		     const void *old)
+		     const void *old, const void *new)
 {
 	struct run *run = context;
 
-	return resync_files_keep(&run->job->files, leg, sector, sectors, old);
+	return resync_files_keep(&run->job->files, leg, sector, sectors, old, new);
 }
 
 static int hook_kept(void *context)

@@ -213,7 +213,7 @@ static int take_bytes(struct extract *extract, const struct extract_wish *wish,
 	if (extract->open && !extract->reader.committed)
 		return 0;
 	r = check_place(extract, record, err);
-	if (r || bytes->kind != JOURNAL_OLD)
+	if (r || bytes->kind == JOURNAL_NEW)
 		return r;
 	leg = &extract->legs[bytes->place];
 	nr_before = leg->nr;

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "core/mirror_log.h"
 
 #define HEAD_BYTES 64u
@@ -82,6 +85,12 @@ void journal_digest(unsigned char digest[JOURNAL_DIGEST_BYTES], const void *byte
 	sha256_digest(&sha, JOURNAL_DIGEST_BYTES, digest);
 }
 
+void journal_fingerprint(unsigned char fingerprint[JOURNAL_FINGERPRINT_BYTES],
+			 const void *sector)
+{
+	put_le64(fingerprint, XXH3_64bits(sector, SECTOR_BYTES));
+}
+
 /* All of a head but the check and the digest, behind the record before. */
 static void head_check(unsigned char check[CHECK_BYTES], const unsigned char *chain,
 		       const unsigned char *head)
@@ -98,18 +107,24 @@ static void head_check(unsigned char check[CHECK_BYTES], const unsigned char *ch
 	memcpy(check, digest, CHECK_BYTES);
 }
 
-/* A payload comes in two parts, of which either may be empty. */
+/* A payload may be gathered from so many parts. */
+#define PARTS 3u
+
+struct part {
+	const void *bytes;
+	size_t nr_bytes;
+};
+
 static void record_digest(unsigned char *digest, const unsigned char *chain,
-			  const unsigned char *head, const void *first, size_t first_bytes,
-			  const void *second, size_t second_bytes)
+			  const unsigned char *head, const struct part parts[PARTS])
 {
 	struct sha256_ctx sha;
 
 	sha256_init(&sha);
 	sha256_update(&sha, JOURNAL_DIGEST_BYTES, chain);
 	sha256_update(&sha, HEAD_PROVEN_BYTES, head);
-	add_part(&sha, first, first_bytes);
-	add_part(&sha, second, second_bytes);
+	for (unsigned int i = 0; i < PARTS; i++)
+		add_part(&sha, parts[i].bytes, parts[i].nr_bytes);
 	sha256_digest(&sha, JOURNAL_DIGEST_BYTES, digest);
 }
 
@@ -155,7 +170,7 @@ static bool extent_fits(uint64_t start, uint64_t sectors, uint64_t limit)
 static const char *bytes_wrong(const struct journal_bytes *bytes,
 			       const struct journal_bounds *bounds, bool committed)
 {
-	if (bytes->kind != JOURNAL_OLD && bytes->kind != JOURNAL_NEW)
+	if (bytes->kind > JOURNAL_REPLACED)
 		return "bytes that are neither old nor new";
 	if (bytes->kind == JOURNAL_NEW && bounds->open)
 		return "new bytes in a journal that does not know any";
@@ -168,6 +183,9 @@ static const char *bytes_wrong(const struct journal_bytes *bytes,
 	if (!extent_fits(bytes->start_sector, bytes->sectors,
 			 bytes->place == JOURNAL_LOG ? bounds->log_sectors : REGION_LENGTH_MAX))
 		return "bytes behind the end of their device";
+	if (committed != (bytes->kind == JOURNAL_REPLACED))
+		return committed ? "old bytes and not what has replaced them" :
+		       "bytes that were replaced, in front of the commit";
 	return NULL;
 }
 
@@ -245,31 +263,44 @@ static bool may_put(struct journal_writer *writer, enum journal_type type, const
 	return !writer->failed;
 }
 
-/* One record; the payload is `fixed` and then `data`. */
-static int put(struct journal_writer *writer, enum journal_type type, const void *fixed,
-	       size_t fixed_bytes, const void *data, size_t data_bytes)
+/* One record. The first part is short: it goes out with the head. */
+static int put_parts(struct journal_writer *writer, enum journal_type type,
+		     const struct part parts[PARTS])
 {
 	unsigned char front[HEAD_BYTES + REGION_FIXED + MIRROR_LEGS_MAX * JOURNAL_DIGEST_BYTES];
 	static const unsigned char zeros[8];
 	unsigned char *digest = front + HEAD_PROVEN_BYTES;
+	size_t nr_bytes = 0;
 
+	for (unsigned int i = 0; i < PARTS; i++)
+		nr_bytes += parts[i].nr_bytes;
 	memcpy(front, magic, sizeof(magic));
 	put_le32(front + 8, type);
 	put_le32(front + 12, VERSION);
-	put_le32(front + 16, (uint32_t)(fixed_bytes + data_bytes));
+	put_le32(front + 16, (uint32_t)nr_bytes);
 	put_le64(front + 24, writer->sequence);
 	head_check(front + CHECK_OFFSET, writer->chain, front);
-	record_digest(digest, writer->chain, front, fixed, fixed_bytes, data, data_bytes);
-	if (fixed_bytes)
-		memcpy(front + HEAD_BYTES, fixed, fixed_bytes);
-	append(writer, front, HEAD_BYTES + fixed_bytes);
-	append(writer, data, data_bytes);
-	append(writer, zeros, padding_of(fixed_bytes + data_bytes));
+	record_digest(digest, writer->chain, front, parts);
+	if (parts[0].nr_bytes)
+		memcpy(front + HEAD_BYTES, parts[0].bytes, parts[0].nr_bytes);
+	append(writer, front, HEAD_BYTES + parts[0].nr_bytes);
+	for (unsigned int i = 1; i < PARTS; i++)
+		append(writer, parts[i].bytes, parts[i].nr_bytes);
+	append(writer, zeros, padding_of(nr_bytes));
 	if (writer->failed)
 		return writer->failed;
 	memcpy(writer->chain, digest, sizeof(writer->chain));
 	writer->sequence++;
 	return 0;
+}
+
+/* The payload is `fixed` and then `data`. */
+static int put(struct journal_writer *writer, enum journal_type type, const void *fixed,
+	       size_t fixed_bytes, const void *data, size_t data_bytes)
+{
+	const struct part parts[PARTS] = { { fixed, fixed_bytes }, { data, data_bytes } };
+
+	return put_parts(writer, type, parts);
 }
 
 int journal_put_identity(struct journal_writer *writer, const char *json)
@@ -300,6 +331,7 @@ int journal_put_log_state(struct journal_writer *writer, const struct journal_lo
 
 int journal_put_bytes(struct journal_writer *writer, const struct journal_bytes *bytes)
 {
+	bool replaced = bytes->kind == JOURNAL_REPLACED;
 	unsigned char fixed[BYTES_FIXED];
 
 	if (!may_put(writer, JOURNAL_BYTES, bytes_wrong(bytes, &writer->bounds, writer->committed)))
@@ -312,8 +344,14 @@ int journal_put_bytes(struct journal_writer *writer, const struct journal_bytes 
 		put_le32(fixed + 4, bytes->kind);
 		put_le64(fixed + 8, bytes->start_sector + done);
 		put_le64(fixed + 16, sectors);
-		if (put(writer, JOURNAL_BYTES, fixed, sizeof(fixed),
-			bytes->data + done * SECTOR_BYTES, (size_t)sectors * SECTOR_BYTES))
+		const struct part parts[PARTS] = {
+			{ fixed, sizeof(fixed) },
+			{ bytes->data + done * SECTOR_BYTES, (size_t)sectors * SECTOR_BYTES },
+			{ replaced ? bytes->replaced_by + done * JOURNAL_FINGERPRINT_BYTES : NULL,
+			  replaced ? (size_t)sectors * JOURNAL_FINGERPRINT_BYTES : 0 },
+		};
+
+		if (put_parts(writer, JOURNAL_BYTES, parts))
 			break;
 	}
 	return writer->failed;
@@ -510,7 +548,8 @@ static int payload_read(struct journal_reader *reader, const struct head *head,
 		return (int)got;
 	if ((uint64_t)got < padded)
 		return cut_short(reader, err);
-	record_digest(digest, reader->chain, head->bytes, reader->payload, head->payload, NULL, 0);
+	record_digest(digest, reader->chain, head->bytes,
+		      (const struct part[PARTS]){ { reader->payload, head->payload } });
 	if (memcmp(digest, head->bytes + HEAD_PROVEN_BYTES, JOURNAL_DIGEST_BYTES))
 		return damaged(reader, "the checksum is wrong", err);
 	for (size_t i = head->payload; i < padded; i++)
@@ -546,21 +585,25 @@ static const char *log_state_decode(struct journal_log_state *state,
 static const char *bytes_decode(struct journal_bytes *decoded, const unsigned char *payload,
 				size_t bytes, const struct journal_reader *reader)
 {
+	size_t each = SECTOR_BYTES;
 	uint32_t kind;
 
 	if (bytes < BYTES_FIXED)
 		return "bytes without a place";
 	decoded->place = get_le32(payload);
 	kind = get_le32(payload + 4);
-	if (kind > JOURNAL_NEW)
+	if (kind > JOURNAL_REPLACED)
 		return "bytes that are neither old nor new";
+	if (kind == JOURNAL_REPLACED)
+		each += JOURNAL_FINGERPRINT_BYTES;
 	decoded->kind = kind;
 	decoded->start_sector = get_le64(payload + 8);
 	decoded->sectors = get_le64(payload + 16);
 	decoded->data = payload + BYTES_FIXED;
-	if ((bytes - BYTES_FIXED) % SECTOR_BYTES ||
-	    decoded->sectors != (bytes - BYTES_FIXED) / SECTOR_BYTES)
+	if ((bytes - BYTES_FIXED) % each || decoded->sectors != (bytes - BYTES_FIXED) / each)
 		return "bytes of wrong length";
+	if (kind == JOURNAL_REPLACED)
+		decoded->replaced_by = decoded->data + decoded->sectors * SECTOR_BYTES;
 	return bytes_wrong(decoded, &reader->bounds, reader->committed);
 }
 

@@ -47,7 +47,7 @@ enum journal_type {
 	JOURNAL_IDENTITY = 1,	/* first, once: JSON text, whose mirror this is */
 	JOURNAL_LOG_STATE = 2,	/* once, before any bytes of the log: its digests */
 	JOURNAL_BYTES = 3,	/* bytes at a place, old or new; behind the commit of an
-				 * open journal old ones of legs */
+				 * open journal those of legs that were replaced */
 	JOURNAL_REGION = 4,	/* digests of every leg's contents of a region */
 	JOURNAL_COMMIT = 5,	/* everything before is on stable storage */
 	JOURNAL_OUTCOME = 6,	/* behind the commit: what was really cleared; of
@@ -56,7 +56,16 @@ enum journal_type {
 				 * several the union counts */
 };
 
-enum journal_bytes_kind { JOURNAL_OLD = 0, JOURNAL_NEW = 1 };
+enum journal_bytes_kind {
+	JOURNAL_OLD = 0,
+	JOURNAL_NEW = 1,
+	/* Old ones, with fingerprints of what was written over them: behind the commit of an
+	 * open journal, and only there. */
+	JOURNAL_REPLACED = 2,
+};
+
+/* Of a sector: enough to see that it is still what was written, or is not. */
+#define JOURNAL_FINGERPRINT_BYTES 8u
 
 struct journal_log_state {
 	uint64_t area_bytes;
@@ -74,6 +83,7 @@ struct journal_bytes {
 	uint64_t start_sector;		/* of the mirror (legs), of the log (log) */
 	uint64_t sectors;
 	const unsigned char *data;	/* sectors * 512 bytes; borrowed */
+	const unsigned char *replaced_by;	/* JOURNAL_REPLACED: sectors * 8 bytes; borrowed */
 };
 
 struct journal_region {
@@ -90,6 +100,10 @@ struct journal_outcome {		/* of JOURNAL_SET, too */
 /* SHA-256, as in every digest of a journal. */
 void journal_digest(unsigned char digest[JOURNAL_DIGEST_BYTES], const void *bytes,
 		    size_t nr_bytes);
+
+/* XXH3, 64 bits, little endian. */
+void journal_fingerprint(unsigned char fingerprint[JOURNAL_FINGERPRINT_BYTES],
+			 const void *sector);
 
 /* Where a journal's bytes go: appends, 0 or -errno. */
 struct journal_sink {

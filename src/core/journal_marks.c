@@ -66,6 +66,7 @@ static int has_changed(const struct journal_source *source, uint64_t offset, str
 static int add_item(struct segment *segment, const struct journal_bytes *bytes)
 {
 	size_t nr_bytes = (size_t)bytes->sectors * SECTOR_BYTES;
+	size_t nr_fingers = (size_t)bytes->sectors * JOURNAL_FINGERPRINT_BYTES;
 	struct journal_bytes *item;
 
 	if (segment->nr == segment->room) {
@@ -82,6 +83,9 @@ static int add_item(struct segment *segment, const struct journal_bytes *bytes)
 	item->data = segment->data + segment->used;
 	memcpy(segment->data + segment->used, bytes->data, nr_bytes);
 	segment->used += nr_bytes;
+	item->replaced_by = segment->data + segment->used;
+	memcpy(segment->data + segment->used, bytes->replaced_by, nr_fingers);
+	segment->used += nr_fingers;
 	return 0;
 }
 

@@ -65,11 +65,11 @@ struct resync_hooks {
 	 * the log. */
 	bool (*unchanged)(void *context);
 	/* --undo-file, both or neither. keep() is given the old contents of a leg that are
-	 * about to be overwritten, kept() makes all that were given so far last: before it has
-	 * returned 0 nothing of them is overwritten. -errno of either ends the run: what was
-	 * not kept stays as it is. */
+	 * about to be overwritten, and what by; kept() makes all that were given so far last:
+	 * before it has returned 0 nothing of them is overwritten. -errno of either ends the
+	 * run: what was not kept stays as it is. */
 	int (*keep)(void *context, unsigned int leg, uint64_t sector, uint32_t sectors,
-		    const void *old);
+		    const void *old, const void *new);
 	int (*kept)(void *context);
 };
 

@@ -49,7 +49,8 @@ static int keep_units(const struct resync_chunk *chunk, unsigned int leg, uint64
 		}
 		rs->result->kept_sectors += stop - at;
 		r = hooks->keep(hooks->context, leg, chunk->start + at, (uint32_t)(stop - at),
-				chunk->data[leg] + at * SECTOR_BYTES);
+				chunk->data[leg] + at * SECTOR_BYTES,
+				chunk->data[chunk->source] + at * SECTOR_BYTES);
 	}
 	return r;
 }

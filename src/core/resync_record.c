@@ -33,14 +33,23 @@ int resync_record_begin(struct journal_writer *journal, const struct resync_reco
 }
 
 int resync_record_keep(struct journal_writer *journal, unsigned int leg, uint64_t sector,
-		       uint64_t sectors, const void *old)
+		       uint64_t sectors, const void *old, const void *new)
 {
+	unsigned char *fingerprints = malloc((size_t)sectors * JOURNAL_FINGERPRINT_BYTES + 1);
 	const struct journal_bytes bytes = {
-		.place = leg, .kind = JOURNAL_OLD, .start_sector = sector, .sectors = sectors,
-		.data = old,
+		.place = leg, .kind = JOURNAL_REPLACED, .start_sector = sector,
+		.sectors = sectors, .data = old, .replaced_by = fingerprints,
 	};
+	int r;
 
-	return journal_put_bytes(journal, &bytes);
+	if (!fingerprints)
+		return journal->failed = journal->failed ? journal->failed : -ENOMEM;
+	for (uint64_t i = 0; i < sectors; i++)
+		journal_fingerprint(fingerprints + i * JOURNAL_FINGERPRINT_BYTES,
+				    (const unsigned char *)new + i * SECTOR_BYTES);
+	r = journal_put_bytes(journal, &bytes);
+	free(fingerprints);
+	return r;
 }
 
 /* --- the end of a run --------------------------------------------------------- */
@@ -119,5 +128,6 @@ int resync_record_end(struct journal_writer *journal, void *before, void *after,
 uint64_t resync_record_bytes(uint64_t sectors, uint64_t nr_runs, uint64_t piece)
 {
 	/* The head of 64 bytes, 24 bytes in front of the data. */
-	return sectors * SECTOR_BYTES + (nr_runs + sectors / piece + 1) * 88;
+	return sectors * (SECTOR_BYTES + JOURNAL_FINGERPRINT_BYTES) +
+	       (nr_runs + sectors / piece + 1) * 88;
 }

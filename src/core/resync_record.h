@@ -24,9 +24,10 @@ struct resync_record {
  * error: "… cannot be written: …; nothing was changed". `what` is the file, in words. */
 int resync_record_begin(struct journal_writer *journal, const struct resync_record *record,
 			const char *what, struct error *err);
-/* Old contents of a leg; they last once the file is synced. 0 or -errno. */
+/* Old contents of a leg, and what will be written over them, of which fingerprints are
+ * kept. It lasts once the file is synced. 0 or -errno. */
 int resync_record_keep(struct journal_writer *journal, unsigned int leg, uint64_t sector,
-		       uint64_t sectors, const void *old);
+		       uint64_t sectors, const void *old, const void *new);
 /* Behind the run: which bits that the kernel believes are set and were not, and the other
  * way round. Both areas are 8-byte aligned. 0 or -errno. */
 int resync_record_end(struct journal_writer *journal, void *before, void *after,

@@ -61,9 +61,10 @@ struct salvage_hooks {			/* each may be NULL */
 	bool (*poll)(void *context, uint64_t done_sectors, uint64_t total_sectors);
 	/* Is the mirror still nobody else's? Asked before each batch is written. */
 	bool (*unchanged)(void *context);
-	/* As in resync_hooks: what every leg holds in the blocks that will be written. */
+	/* As in resync_hooks: what every leg holds in the blocks that will be written (where
+	 * `new` is as `old` it may turn out that nothing can be). */
 	int (*keep)(void *context, unsigned int leg, uint64_t sector, uint32_t sectors,
-		    const void *old);
+		    const void *old, const void *new);
 	int (*kept)(void *context);
 };
 

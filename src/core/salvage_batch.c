@@ -285,10 +285,25 @@ static int transfer_run(struct salvage_batch *batch, enum step step, unsigned in
 
 /* --- what is about to be overwritten ---------------------------------------------- */
 
+/* The old contents of neighbours, and what they will become. */
+static int keep_run(struct salvage_batch *batch, unsigned int leg, uint32_t first, uint32_t end)
+{
+	const struct salvage_hooks *hooks = batch->hooks;
+	unsigned char *new = batch->io + (size_t)first * SECTOR_BYTES;
+
+	for (uint32_t i = first; i < end; i++) {
+		const unsigned char *data = content(batch, leg, i);
+
+		memcpy(batch->io + (size_t)i * SECTOR_BYTES,
+		       data ? data : own_sector(batch, leg, i), SECTOR_BYTES);
+	}
+	return hooks->keep(hooks->context, leg, disk_sector(batch, first), end - first,
+			   own_sector(batch, leg, first), new);
+}
+
 /* Sectors [at, end) of the batch: those that could be read, and that are the mirror's. */
 static int keep_sectors(struct salvage_batch *batch, unsigned int leg, uint32_t at, uint32_t end)
 {
-	const struct salvage_hooks *hooks = batch->hooks;
 	uint64_t length = batch->input->geometry.length;
 	uint32_t first;
 	int r = 0;
@@ -299,8 +314,7 @@ static int keep_sectors(struct salvage_batch *batch, unsigned int leg, uint32_t 
 			;
 		batch->result->kept_sectors += at - first;
 		if (first < at)
-			r = hooks->keep(hooks->context, leg, disk_sector(batch, first), at - first,
-					own_sector(batch, leg, first));
+			r = keep_run(batch, leg, first, at);
 		for (; at < end && disk_sector(batch, at) < length &&
 		       !(batch->sectors[at].readable >> leg & 1); at++)
 			batch->result->lost_sectors++;

@@ -77,9 +77,9 @@ int resync_files_write(struct resync_files *files, const struct resync_record *r
 /* --- during it ---------------------------------------------------------------------- */
 
 int resync_files_keep(struct resync_files *files, unsigned int leg, uint64_t sector,
-		      uint32_t sectors, const void *old)
+		      uint32_t sectors, const void *old, const void *new)
 {
-	int r = resync_record_keep(&files->undo.writer, leg, sector, sectors, old);
+	int r = resync_record_keep(&files->undo.writer, leg, sector, sectors, old, new);
 
 	return r ? journal_file_sync_data(&files->undo, &files->kept) : 0;
 }

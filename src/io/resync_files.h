@@ -30,7 +30,7 @@ int resync_files_write(struct resync_files *files, const struct resync_record *r
 
 /* Of the undo file, as resync_hooks want it: 0 or -errno, with files->kept. */
 int resync_files_keep(struct resync_files *files, unsigned int leg, uint64_t sector,
-		      uint32_t sectors, const void *old);
+		      uint32_t sectors, const void *old, const void *new);
 int resync_files_kept(struct resync_files *files);
 
 /* Behind the run: what it has done to the bits, into both and onto stable storage. That it

@@ -47,19 +47,33 @@ static bool is_unchanged(void *context)
 	return !world->changes_at || world->samples < world->changes_at;
 }
 
-/* What is given is what the leg holds, and has held since the beginning. */
+static unsigned int source_of(const struct resync_world *world, uint64_t sector)
+{
+	uint64_t last;
+
+	return resync_plan_source(&world->plan, region_of_sector(&world->geometry, sector),
+				  world->geometry.nr_regions, &last);
+}
+
+/* What is given is what the leg holds, and has held since the beginning; and what the
+ * source holds, and has held. */
 static int keep_old(void *context, unsigned int leg, uint64_t sector, uint32_t sectors,
-		    const void *old)
+		    const void *old, const void *new)
 {
 	struct resync_world *world = context;
 
 	if (++world->keeps == world->keep_fails_at)
 		return -ENOSPC;
 	if (world->on_keep)
-		world->on_keep(world, leg, sector, sectors, old);
+		world->on_keep(world, leg, sector, sectors, old, new);
 	if (memcmp(old, world->start[leg].current + sector * SECTOR_BYTES,
 		   (size_t)sectors * SECTOR_BYTES))
 		abort();
+	for (uint64_t at = sector; at < sector + sectors; at++)
+		if (memcmp((const unsigned char *)new + (at - sector) * SECTOR_BYTES,
+			   world->start[source_of(world, at)].current + at * SECTOR_BYTES,
+			   SECTOR_BYTES))
+			abort();
 	for (uint64_t at = sector; at < sector + sectors; at++)
 		if (world->kept[leg][at] == WORLD_NOT_KEPT)
 			world->kept[leg][at] = WORLD_GIVEN;

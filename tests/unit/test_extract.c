@@ -74,12 +74,14 @@ static void put(unsigned int place, enum journal_bytes_kind kind, uint64_t start
 		uint64_t sectors, unsigned char fill)
 {
 	unsigned char *data = malloc(sectors * SECTOR_BYTES);
-	struct journal_bytes bytes = { place, kind, start, sectors, data };
+	unsigned char *prints = calloc(sectors, JOURNAL_FINGERPRINT_BYTES);
+	struct journal_bytes bytes = { place, kind, start, sectors, data, prints };
 
 	for (uint64_t i = 0; i < sectors; i++)
 		memset(data + i * SECTOR_BYTES, (int)(fill + i), SECTOR_BYTES);
 	ck_assert_int_eq(journal_put_bytes(&writer, &bytes), 0);
 	free(data);
+	free(prints);
 }
 
 static int begin(size_t max_extents)
@@ -308,12 +310,12 @@ END_TEST
 
 /* The chain is right, what it vouches for is not. */
 static const struct journal_bytes impossible[] = {
-	{ 2, JOURNAL_OLD, 0, 1, NULL },
-	{ 8, JOURNAL_NEW, 0, 1, NULL },
-	{ 0, JOURNAL_OLD, LENGTH, 1, NULL },
-	{ 1, JOURNAL_OLD, LENGTH - 1, 2, NULL },
-	{ 0, JOURNAL_OLD, 0, LENGTH + 1, NULL },
-	{ 0, JOURNAL_OLD, REGION_LENGTH_MAX - 1, 1, NULL },
+	{ 2, JOURNAL_OLD, 0, 1, NULL, NULL },
+	{ 8, JOURNAL_NEW, 0, 1, NULL, NULL },
+	{ 0, JOURNAL_OLD, LENGTH, 1, NULL, NULL },
+	{ 1, JOURNAL_OLD, LENGTH - 1, 2, NULL, NULL },
+	{ 0, JOURNAL_OLD, 0, LENGTH + 1, NULL, NULL },
+	{ 0, JOURNAL_OLD, REGION_LENGTH_MAX - 1, 1, NULL, NULL },
 };
 
 START_TEST(impossible_places)
@@ -373,7 +375,7 @@ START_TEST(overwritten_data)
 {
 	struct journal_log_state state = { .area_bytes = 4096, .nr_regions = 32 };
 	static unsigned char area[4096];
-	struct journal_bytes log = { JOURNAL_LOG, JOURNAL_OLD, 0, 8, area };
+	struct journal_bytes log = { JOURNAL_LOG, JOURNAL_OLD, 0, 8, area, NULL };
 	static const unsigned char zeros[600];
 	size_t whole;
 
@@ -381,15 +383,15 @@ START_TEST(overwritten_data)
 	ck_assert_int_eq(journal_put_bytes(&writer, &log), 0);
 	put(1, JOURNAL_OLD, 0, 128, 200);
 	ck_assert_int_eq(journal_put_commit(&writer), 0);
-	put(1, JOURNAL_OLD, 60, 4, 10);
-	put(0, JOURNAL_OLD, 61, 1, 50);
-	put(1, JOURNAL_OLD, 20, 2, 90);
-	put(1, JOURNAL_OLD, 62, 4, 70);
+	put(1, JOURNAL_REPLACED, 60, 4, 10);
+	put(0, JOURNAL_REPLACED, 61, 1, 50);
+	put(1, JOURNAL_REPLACED, 20, 2, 90);
+	put(1, JOURNAL_REPLACED, 62, 4, 70);
 	whole = file.size;
 	if (_i == 1)
 		memory_file_sink(&file).append(&file, zeros, sizeof(zeros));
 	if (_i == 2)
-		put(1, JOURNAL_OLD, 0, 1, 90);
+		put(1, JOURNAL_REPLACED, 0, 1, 90);
 	if (_i == 2)
 		file.size -= 1;
 	ck_assert_int_eq(begin(100), 0);

@@ -663,15 +663,18 @@ END_TEST
 START_TEST(hostile_open)
 {
 	unsigned char payload[80] = { 0 };
+	static unsigned char replaced[SECTOR_BYTES + JOURNAL_FINGERPRINT_BYTES];
 	struct forger forger = begin();
 	uint64_t run[2] = { htole64(3), htole64(4) };
 
 	memset(payload + 16, 7, 32);
 	payload[1] = AREA >> 8;
 	payload[8] = 32;
-	for (unsigned int i = 0; i < 6; i++) {
+	for (unsigned int i = 0; i < 9; i++) {
 		forger = begin();
 		forge(&forger, JOURNAL_LOG_STATE, payload, sizeof(payload));
+		if (i == 6)
+			forge_bytes(&forger, 0, JOURNAL_REPLACED, 0, 1, replaced, sizeof(replaced));
 		if (i < 2)
 			forge_bytes(&forger, i ? 0 : JOURNAL_LOG, JOURNAL_NEW, 0, 1, contents, 512);
 		if (i == 2)
@@ -681,11 +684,16 @@ START_TEST(hostile_open)
 			forge_bytes(&forger, JOURNAL_LOG, JOURNAL_OLD, 0, 1, contents, 512);
 		if (i == 4)
 			forge_bytes(&forger, 9, JOURNAL_OLD, 0, 1, contents, 512);
+		if (i > 6)
+			forge_bytes(&forger, 0, i == 7 ? JOURNAL_OLD : JOURNAL_REPLACED, 0, 1, replaced,
+				    SECTOR_BYTES);
 		run[1] = htole64(32);
 		if (i == 5)
 			forge(&forger, JOURNAL_SET, run, sizeof(run));
 		refused(i < 2 ? "does not know any" : i == 2 ? "outcome without a commit" :
-			i == 3 ? "behind the commit" : i == 4 ? "place" : "behind the last");
+			i == 3 ? "behind the commit" : i == 4 ? "place" :
+			i == 5 ? "behind the last" : i == 6 ? "in front of the commit" :
+			i == 7 ? "not what has replaced them" : "wrong length");
 	}
 	forger = begin();
 	payload[48] = 1;
@@ -755,7 +763,8 @@ START_TEST(hostile_bytes)
 		{ 9, 0, 0, 1, "place that does not exist" },
 		{ 0xfffe, 0, 0, 1, "place that does not exist" },
 		{ 0x1ffff, 0, 0, 1, "place that does not exist" },
-		{ 0, 2, 0, 1, "neither old nor new" },
+		{ 0, 2, 0, 1, "wrong length" },
+		{ 0, 3, 0, 1, "neither old nor new" },
 		{ 0, UINT32_MAX, 0, 1, "neither old nor new" },
 		{ 0, 0, 0, 0, "wrong length" },
 		{ 0, 0, 0, 2, "wrong length" },

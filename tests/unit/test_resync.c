@@ -682,7 +682,7 @@ END_TEST
 static unsigned int kept[NR * SIZE];
 
 static void keep_is_first(struct resync_world *told, unsigned int leg, uint64_t sector,
-			  uint32_t sectors, const void *old)
+			  uint32_t sectors, const void *old, const void *new)
 {
 	unsigned char now[SECTOR_BYTES];
 
@@ -690,6 +690,8 @@ static void keep_is_first(struct resync_world *told, unsigned int leg, uint64_t 
 		sim_disk_peek(told->legs[leg], (sector + i) * SECTOR_BYTES, now, sizeof(now));
 		ck_assert_mem_eq((const unsigned char *)old + i * SECTOR_BYTES, now, sizeof(now));
 		ck_assert_uint_eq(now[0], (unsigned char)(sector + i + 101 + leg));
+		sim_disk_peek(told->legs[0], (sector + i) * SECTOR_BYTES, now, sizeof(now));
+		ck_assert_mem_eq((const unsigned char *)new + i * SECTOR_BYTES, now, sizeof(now));
 		kept[sector + i]++;
 	}
 }

@@ -88,10 +88,14 @@ static void begin(void)
 static void keep(unsigned int leg, uint64_t sector, uint64_t sectors, unsigned char fill)
 {
 	unsigned char *data = malloc(sectors * SECTOR_BYTES);
+	unsigned char *new = calloc(sectors, SECTOR_BYTES);
 
 	memset(data, fill, sectors * SECTOR_BYTES);
-	ck_assert_int_eq(resync_record_keep(&t.writer, leg, sector, sectors, data), 0);
+	for (uint64_t i = 0; i < sectors; i++)
+		new[i * SECTOR_BYTES] = (unsigned char)(sector + i);
+	ck_assert_int_eq(resync_record_keep(&t.writer, leg, sector, sectors, data, new), 0);
 	free(data);
+	free(new);
 }
 
 static void end(void)
@@ -211,7 +215,9 @@ static void expect_refused(const char *says)
 START_TEST(forged)
 {
 	struct journal_log_state state = { .area_bytes = AREA, .nr_regions = NR };
-	struct journal_bytes log = { JOURNAL_LOG, JOURNAL_OLD, 0, 1, t.before };
+	static unsigned char zeros[128 * SECTOR_BYTES];
+	struct journal_bytes log = { JOURNAL_LOG, JOURNAL_OLD, 0, 1, t.before, NULL };
+	struct journal_bytes no_end = { 1, JOURNAL_OLD, 128, 128, zeros, NULL };
 
 	ck_assert_int_eq(journal_put_identity(&t.writer, identity_text), 0);
 	ck_assert_int_eq(journal_put_log_state(&t.writer, &state), 0);
@@ -224,7 +230,7 @@ START_TEST(forged)
 	if (_i < 5)
 		ck_assert_int_eq(journal_put_bytes(&t.writer, &log), 0);
 	if (_i == 2)
-		keep(1, 128, 128, 0);		/* no end of a leg */
+		ck_assert_int_eq(journal_put_bytes(&t.writer, &no_end), 0);
 	if (_i == 0)
 		return expect_refused("a gap in the log");
 	if (_i == 2)
@@ -240,7 +246,7 @@ END_TEST
 START_TEST(identity_of_what)
 {
 	struct journal_log_state state = { .area_bytes = AREA, .nr_regions = NR };
-	struct journal_bytes log = { JOURNAL_LOG, JOURNAL_OLD, 0, 4, t.before };
+	struct journal_bytes log = { JOURNAL_LOG, JOURNAL_OLD, 0, 4, t.before, NULL };
 
 	ck_assert_int_eq(journal_put_identity(&t.writer, "{\"kind\":\"weak\"}"), 0);
 	ck_assert_int_eq(journal_put_log_state(&t.writer, &state), 0);
@@ -291,9 +297,16 @@ static int take(void *context, const struct journal_bytes *items, size_t nr_item
 					  item[-1].start_sector + item[-1].sectors);
 		else
 			ck_assert(!i || item->place > item[-1].place);
-		for (uint64_t at = 0; at < item->sectors; at++)
+		for (uint64_t at = 0; at < item->sectors; at++) {
+			unsigned char print[JOURNAL_FINGERPRINT_BYTES], new[SECTOR_BYTES] = {
+				(unsigned char)(item->start_sector + at) };
+
+			journal_fingerprint(print, new);
+			ck_assert_mem_eq(item->replaced_by + at * sizeof(print), print,
+					 sizeof(print));
 			image.held[item->place][item->start_sector + at] =
 				item->data[at * SECTOR_BYTES];
+		}
 	}
 	return image.stop;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/mirror_log.h"
+#include "core/journal.h"
 #include "core/salvage.h"
 #include "support/audit_world.h"
 #include "unit/suites.h"
@@ -31,6 +32,7 @@ static struct {
 	bool was_bad[MIRROR_LEGS_MAX][TOTAL];
 	bool keeping;		/* … asked for first; 1: given, 2: kept */
 	unsigned char kept[MIRROR_LEGS_MAX][TOTAL];
+	unsigned char promised[MIRROR_LEGS_MAX][TOTAL][JOURNAL_FINGERPRINT_BYTES];
 	unsigned int keeps, keep_fails_at;
 	bool watch;		/* is the last good copy kept out of danger? */
 	struct block_engine *engine;
@@ -128,7 +130,7 @@ static bool unchanged(void *context)
 }
 
 static int keep(void *context, unsigned int leg, uint64_t sector, uint32_t sectors,
-		const void *old)
+		const void *old, const void *new)
 {
 	ck_assert_ptr_eq(context, &w);
 	ck_assert_uint_le(sector + sectors, w.length);
@@ -139,6 +141,8 @@ static int keep(void *context, unsigned int leg, uint64_t sector, uint32_t secto
 				 w.before[leg][sector + i], SECTOR_BYTES);
 		ck_assert(!w.was_bad[leg][sector + i]);
 		w.kept[leg][sector + i] = 1;
+		journal_fingerprint(w.promised[leg][sector + i],
+				    (const unsigned char *)new + i * SECTOR_BYTES);
 	}
 	return 0;
 }
@@ -320,10 +324,26 @@ static bool in_written_block(unsigned int leg, uint64_t sector)
 	return any;
 }
 
+/* What was kept is there yet, or what was said to come in its place. */
+static void check_kept(void)
+{
+	unsigned char now[SECTOR_BYTES], print[JOURNAL_FINGERPRINT_BYTES];
+
+	for (unsigned int leg = 0; leg < w.nr_legs; leg++)
+		for (uint64_t sector = 0; sector < w.length; sector++) {
+			if (!w.kept[leg][sector] || holds(leg, sector, w.before[leg][sector]))
+				continue;
+			sim_disk_peek(w.legs[leg], sector * SECTOR_BYTES, now, sizeof(now));
+			journal_fingerprint(print, now);
+			ck_assert_mem_eq(print, w.promised[leg][sector], sizeof(print));
+		}
+}
+
 /* Sectors that were not asked for are as they were, byte for byte, on every leg: but where
  * a block could not be read as a whole, of which nobody knew what it held. */
 static void check_others(void)
 {
+	check_kept();
 	for (unsigned int leg = 0; leg < w.nr_legs; leg++)
 		for (uint64_t sector = 0; sector < TOTAL; sector++) {
 			if (w.was_bad[leg][sector] && in_written_block(leg, sector))
