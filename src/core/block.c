@@ -18,6 +18,7 @@
 /* How often the waiting functions look up: for `cancelled`, and for time that
  * core cannot measure itself. */
 #define SLICE_MS 100
+#define HANG_MS 2000	/* without any movement, and the user wants to stop */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -368,6 +369,22 @@ int block_drain(struct block_engine *engine, int timeout_ms)
 	return 0;
 }
 
+static bool is_cancelled(const struct block_engine *engine)
+{
+	return engine->cancelled && engine->cancelled(engine->cancelled_context);
+}
+
+int block_wait_unless_hung(struct block_engine *engine)
+{
+	int r = block_wait(engine, 1, SLICE_MS);
+
+	if (r < 0)
+		return r;
+	if (r || !is_cancelled(engine))
+		return 0;
+	return block_drain(engine, HANG_MS) && engine->in_flight ? -ECANCELED : 0;
+}
+
 /* --- one request, waited for --------------------------------------------- */
 
 struct waited_request {
@@ -394,7 +411,7 @@ static int waited_finish(struct block_engine *engine, struct waited_request *wai
 			break;
 		if (err < 0)
 			return err;
-		if (engine->cancelled && engine->cancelled(engine->cancelled_context))
+		if (is_cancelled(engine))
 			return -ECANCELED;
 	}
 	return waited->request.result;

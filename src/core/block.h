@@ -167,6 +167,11 @@ int block_wait(struct block_engine *engine, unsigned int min, int timeout_ms);
  * memory must stay), or -errno when the engine is broken. */
 int block_drain(struct block_engine *engine, int timeout_ms);
 
+/* Waits for something to finish, however long that takes: 0. When engine->cancelled() says
+ * so and nothing at all moves for two seconds more: -ECANCELED, and requests are still out
+ * (their memory must stay); -errno when the engine is broken. For who has begun to write. */
+int block_wait_unless_hung(struct block_engine *engine);
+
 /* One request, waited for. 0 or -errno (never -EINTR). For the tool's own small
  * reads and writes; the pipelines use block_submit(). `data` as above. When
  * engine->cancelled() says so the wait ends with -ECANCELED; the data is then

@@ -7,8 +7,6 @@
 #include <string.h>
 
 #define SLOTS_MAX 16u
-#define WAIT_MS 100
-#define HANG_MS 2000	/* without any movement, and the user wants to stop */
 
 enum pass {
 	PASS_CHECK,	/* is the log still what the plan was made of? */
@@ -182,19 +180,6 @@ static bool is_cancelled(const struct block_engine *engine)
 	return engine->cancelled && engine->cancelled(engine->cancelled_context);
 }
 
-/* Waits for something to finish. -ECANCELED: the device hangs and the user has
- * had enough; -errno: the engine is broken. Requests are then still out. */
-static int wait_for_some(struct apply *apply)
-{
-	int r = block_wait(apply->engine, 1, WAIT_MS);
-
-	if (r < 0)
-		return r;
-	if (r || !is_cancelled(apply->engine))
-		return 0;
-	return block_drain(apply->engine, HANG_MS) && apply->in_flight ? -ECANCELED : 0;
-}
-
 /* 0, also when a piece failed (apply->result); -errno when requests are out. */
 static int run_pass(struct apply *apply, enum pass pass)
 {
@@ -210,7 +195,7 @@ static int run_pass(struct apply *apply, enum pass pass)
 				submit_piece(apply, &apply->slots[i]);
 		if (!apply->in_flight)
 			break;
-		r = wait_for_some(apply);
+		r = block_wait_unless_hung(apply->engine);
 	}
 	return r;
 }

@@ -86,6 +86,8 @@ static int all_kept(void *context)
 
 	if (++world->keeps == world->keep_fails_at)
 		return -EIO;
+	if (world->on_kept)
+		world->on_kept(world);
 	for (unsigned int leg = 0; leg < world->nr_legs; leg++)
 		for (uint64_t at = 0; at < world->leg_bytes / SECTOR_BYTES; at++)
 			if (world->kept[leg][at] == WORLD_GIVEN)

@@ -51,6 +51,7 @@ struct resync_world {
 	unsigned char *kept[MIRROR_LEGS_MAX];	/* of each sector, enum resync_world_kept */
 	void (*on_keep)(struct resync_world *world, unsigned int leg, uint64_t sector,
 			uint32_t sectors, const void *old, const void *new);
+	void (*on_kept)(struct resync_world *world);
 	void (*on_poll)(struct resync_world *world);
 	sim_hook *hook;
 	void *hook_context;

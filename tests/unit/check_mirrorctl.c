@@ -54,6 +54,7 @@ static Suite *(*const suites[])(void) = {
 	suspend_rules_suite,
 	watchdog_suite,
 	online_suite,
+	restore_suite,
 	resync_suite,
 	resync_dry_run_suite,
 	resync_plan_suite,

@@ -49,6 +49,7 @@ Suite *undo_journal_suite(void);
 Suite *suspend_rules_suite(void);
 Suite *watchdog_suite(void);
 Suite *online_suite(void);
+Suite *restore_suite(void);
 Suite *resync_suite(void);
 Suite *resync_dry_run_suite(void);
 Suite *resync_plan_suite(void);
