@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* mirrorctl undo: put back the clean bits that a repair cleared. */
+/* mirrorctl undo: put back the clean bits that a repair cleared, or take back a resync. */
 
 #include <string.h>
 
@@ -14,7 +14,7 @@ enum { KEY_LIST = 7000 };
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What to undo:", 3 },
 	{ "list", KEY_LIST, NULL, 0,
-	  "List the journals that repairs have left, or those of MIRROR", 3 },
+	  "List the journals that repairs and resyncs have left, or those of MIRROR", 3 },
 	{ 0 },
 };
 
@@ -58,24 +58,33 @@ static const struct argp argp = {
 	.options = options, .parser = parse, .children = opts_write_children,
 	.args_doc = "JOURNAL [MIRROR]\n--list [MIRROR]",
 	.doc = "Put back the clean bits that a repair cleared, as long as log and legs are what "
-	       "the repair left: before the mirror is activated. Shows what it will do and asks "
-	       "first. Without MIRROR or --leg and --log the places are tried that the journal "
-	       "names.\v"
-	       "Exit status: 1 bits were set back, 0 there was nothing to do; in addition 4 some "
-	       "bits could not come back; 8 refused because log or mirror are not those of the "
-	       "journal, or something could not be read or done; 16 the answer was no, or wrong "
-	       "usage. But for 1 nothing was changed.\n\n"
+	       "the repair left: before the mirror is activated. Or clear the bits that a resync "
+	       "set, and with its --undo-file as JOURNAL put back what it overwrote, where "
+	       "nobody has written since. Shows what it will do and asks first. Without MIRROR or "
+	       "--leg and --log the places are tried that the journal names.\v"
+	       "Exit status: 1 it was done, 0 there was nothing to do; in addition 4 some of it "
+	       "may not come back; 8 refused because log or mirror are not those of the journal, "
+	       "or something could not be read or done; 16 the answer was no, or wrong usage; 32 "
+	       "interrupted.\n\n"
 	       "Examples:\n"
 	       "  mirrorctl undo --list\n"
 	       "  mirrorctl undo --dry-run vg-home.20261122T155704Z.undo\n"
+	       "  mirrorctl undo before.resync --leg=a.img --leg=b.img --log=log.img --region-size=512k\n"
 	       "  mirrorctl undo JOURNAL --leg=a.img --leg=b.img --log=log.img --region-size=512k",
 };
 
 static int status_of(const struct undo_job *job)
 {
-	if (job->state == UNDO_INTERRUPTED)
+	const struct restore *restore = &job->restore;
+	int status = job->state == UNDO_DONE ? EXIT_DONE : 0;
+
+	if (job->state == UNDO_INTERRUPTED || job->state == UNDO_STOPPED)
 		return EXIT_INTERRUPTED;
-	return (job->state == UNDO_DONE ? EXIT_DONE : 0) | (job->nr_refused ? EXIT_FOUND : 0);
+	if (job->nr_refused || (restore->refused.words && bitmap_count(&restore->refused)))
+		status |= EXIT_FOUND;
+	if (restore->unreadable.words && bitmap_count(&restore->unreadable))
+		status |= EXIT_TROUBLE;
+	return status;
 }
 
 static int do_undo(struct undo_job *job, struct error *err)
@@ -141,6 +150,6 @@ out:
 }
 
 const struct command command_undo = {
-	.name = "undo", .summary = "put back the clean bits that a repair cleared",
+	.name = "undo", .summary = "put back what a repair or a resync has changed",
 	.argp = &argp, .run = run,
 };

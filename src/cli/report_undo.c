@@ -33,7 +33,7 @@ static void print_journal(const struct undo_job *job)
 	}
 }
 
-static void print_plan(const struct undo_job *job)
+static void print_bits(const struct undo_job *job)
 {
 	uint64_t sectors = bitmap_count(&job->sectors), blocks = sectors / job->block_sectors;
 	char text[LIST_BYTES + 200], list[LIST_BYTES];
@@ -71,19 +71,32 @@ static void print_future(const struct undo_job *job)
 	report_text_paragraph("What will happen:", text);
 }
 
-void report_undo_plan_text(const struct undo_job *job)
+static void print_plan(const struct undo_job *job)
 {
-	if (job->words->report.quiet)
-		return;
-	print_journal(job);
-	putchar('\n');
-	report_text_mirror(&job->session);
-	putchar('\n');
 	if (job->state == UNDO_PLANNED)
-		print_plan(job);
+		print_bits(job);
 	print_refused(job);
 	if (job->state == UNDO_PLANNED)
 		print_future(job);
+}
+
+void report_undo_plan_text(const struct undo_job *job)
+{
+	bool resync = job->journal.open;
+
+	if (job->words->report.quiet)
+		return;
+	if (resync)
+		report_undo_resync_journal(job);
+	else
+		print_journal(job);
+	putchar('\n');
+	report_text_mirror(&job->session);
+	putchar('\n');
+	if (resync)
+		report_undo_resync_plan(job);
+	else
+		print_plan(job);
 	fflush(stdout);
 }
 
@@ -105,22 +118,33 @@ void report_undo_text(const struct undo_job *job)
 	switch (job->state) {
 	case UNDO_NEVER_WRITTEN:
 		report_text_paragraph("journal", job->words->journal);
-		report_text_paragraph("Nothing to do:", "the journal ends before its commit, so this repair never wrote to the log (unless this is a copy that was cut short later: then take the whole one). Nothing was written.");
+		report_text_paragraph("Nothing to do:", "the journal ends before its commit, so its repair or resync never wrote anything (unless this is a copy that was cut short later: then take the whole one). Nothing was written.");
 		break;
 	case UNDO_AS_BEFORE:
-		report_text_paragraph("Nothing to do:", "the log is as it was before the repair. Nothing was written.");
+		report_text_paragraph("Nothing to do:", job->journal.open ?
+				      "no bit that the resync set is set now, and nothing of what was kept is left to put back. Nothing was written." :
+				      "the log is as it was before the repair. Nothing was written.");
 		break;
 	case UNDO_NONE_PROVEN:
-		report_text_paragraph("Nothing to do:", "no bit may come back. Nothing was written.");
+		report_text_paragraph("Nothing to do:", job->journal.open ?
+				      "nothing else may be put back. Nothing was written." :
+				      "no bit may come back. Nothing was written.");
 		break;
 	case UNDO_INTERRUPTED:
 		report_text_paragraph("Ended:", "interrupted. Nothing was written.");
+		break;
+	case UNDO_STOPPED:
+		putchar('\n');
+		report_text_paragraph("Ended:", "interrupted. The bits are cleared, and some of what was kept is back; every byte that was written is safe. Run it again to go on.");
 		break;
 	case UNDO_PLANNED:
 		putchar('\n');
 		report_text_paragraph("dry run", "nothing was written.");
 		break;
 	default:
-		print_done(job);
+		if (job->journal.open)
+			report_undo_resync_done(job);
+		else
+			print_done(job);
 	}
 }

@@ -11,4 +11,10 @@ void report_undo_text(const struct undo_job *job);
 /* All of it, as one object. */
 void report_undo_json(const struct undo_job *job);
 
+/* --- report_undo_resync.c: the parts that are of a resync's journal --- */
+
+void report_undo_resync_journal(const struct undo_job *job);
+void report_undo_resync_plan(const struct undo_job *job);
+void report_undo_resync_done(const struct undo_job *job);
+
 #endif

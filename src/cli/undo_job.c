@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cli/progress.h"
-#include "cli/signals.h"
 #include "io/state.h"
 
 int undo_job_close(struct undo_job *job)
@@ -21,7 +19,10 @@ int undo_job_close(struct undo_job *job)
 		free(job->target);
 		bitmap_free(&job->back);
 		bitmap_free(&job->refused);
+		bitmap_free(&job->clear);
+		restore_free(&job->restore);
 	}
+	journal_input_close(&job->input);
 	undo_journal_free(&job->journal);
 	identity_places_free(&job->places);
 	bitmap_free(&job->sectors);
@@ -30,7 +31,7 @@ int undo_job_close(struct undo_job *job)
 	return session_close(&job->session, job->hung);
 }
 
-static int no_memory(const struct undo_job *job, struct error *err)
+int undo_job_no_memory(const struct undo_job *job, struct error *err)
 {
 	return error_operation(err, ENOMEM, "%s: not enough memory to undo it; nothing was changed",
 			       job->words->journal);
@@ -79,14 +80,12 @@ static bool is_empty(const char *path)
 int undo_job_read(struct undo_job *job, struct error *err)
 {
 	const char *path = job->words->journal;
-	struct journal_input input;
 	struct error why = { 0 };
-	int r = journal_input_open(&input, path, err);
+	int r = journal_input_open(&job->input, path, err);
 
 	if (r)
 		return r;
-	r = undo_journal_read(&job->journal, &input.source, &job->cut_at, &why);
-	journal_input_close(&input);
+	r = undo_journal_read(&job->journal, &job->input.source, &job->cut_at, &why);
 	undo_journal_time(job->time, path);
 	if (r == -ENODATA && is_empty(path))
 		return error_operation(err, EBADMSG, "%s is empty, and no journal; nothing was changed",
@@ -97,13 +96,17 @@ int undo_job_read(struct undo_job *job, struct error *err)
 	}
 	if (r)
 		return error_operation(err, -r, "%.400s; nothing was changed", why.text);
-	if (job->journal.open)
-		return error_usage(err, "%s is of a resync, which cannot be undone yet; mirrorctl extract gives back what it has kept of the legs; nothing was changed",
-				   path);
 	if (!job->journal.has_log)
 		return error_usage(err, "%s holds saved sectors of legs and no change of a log: mirrorctl extract gives them back; nothing was changed",
 				   path);
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
+		job->kept_sectors += job->journal.overwritten[leg];
 	return 0;
+}
+
+const char *undo_job_of(const struct undo_job *job)
+{
+	return job->journal.open ? "resync" : "repair";
 }
 
 /* --- its mirror ---------------------------------------------------------------- */
@@ -121,7 +124,8 @@ static int choose_places(struct undo_job *job, struct error *err)
 	int r;
 
 	job->mirror = job->words->mirror;
-	opts_write_access(operand, &job->words->write, MIRROR_REPAIR);
+	opts_write_access(operand, &job->words->write,
+			  job->kept_sectors ? MIRROR_WRITE : MIRROR_REPAIR);
 	if (names_a_mirror(operand))
 		return 0;
 	if (operand->region_size || operand->length || operand->segment || operand->nr_device_maps)
@@ -137,7 +141,7 @@ static int choose_places(struct undo_job *job, struct error *err)
 
 /* "… is in use by the active mirror m: ", "vg/home is active: " and then advice that is
  * not an undo's. */
-static int refuse_active(const char *text, struct error *err)
+static int refuse_active(const struct undo_job *job, const char *text, struct error *err)
 {
 	const char *at = strstr(text, "in use by the active mirror ");
 	const char *end;
@@ -145,21 +149,21 @@ static int refuse_active(const char *text, struct error *err)
 	if (!at)
 		at = strstr(text, " is active: ");
 	end = at ? strchr(at, ':') : NULL;
-
 	if (!end)
 		return error_operation(err, EBUSY, "%s", text);
-	return error_operation(err, EBUSY, "%.*s: the kernel has used the log since the repair; deactivate the mirror, and undo will look whether anything can still be put back; nothing was changed",
-			       (int)(end - text < 250 ? end - text : 250), text);
+	return error_operation(err, EBUSY, "%.*s: the kernel has used the log since the %s; deactivate the mirror, and undo will look whether anything can still be put back; nothing was changed",
+			       (int)(end - text < 250 ? end - text : 250), text,
+			       undo_job_of(job));
 }
 
 static int open_failed(struct undo_job *job, int r, const struct error *why, struct error *err)
 {
 	job->hung = r == -ETIMEDOUT;
 	if (r == -EBUSY)
-		return refuse_active(why->text, err);
+		return refuse_active(job, why->text, err);
 	if (job->places.json && (!job->places.lv[0] || r == -ENXIO))
-		return error_operation(err, -r, "%.330s; that is where the mirror was at the repair: if it is elsewhere now, name it with --leg, --log and --region-size; nothing was changed",
-				       why->text);
+		return error_operation(err, -r, "%.330s; that is where the mirror was at the %s: if it is elsewhere now, name it with --leg, --log and --region-size; nothing was changed",
+				       why->text, undo_job_of(job));
 	*err = *why;
 	return r;
 }
@@ -170,52 +174,14 @@ static int check_mirror(const struct undo_job *job, struct error *err)
 	int r;
 
 	if (opened->mirror.activity != MIRROR_INACTIVE)
-		return error_operation(err, EBUSY, "%s is active: the kernel has used the log since the repair; deactivate the mirror, and undo will look with --leg and --log whether anything can still be put back; nothing was changed",
-				       opened->mirror.name);
+		return error_operation(err, EBUSY, "%s is active: the kernel has used the log since the %s; deactivate the mirror, and undo will look with --leg and --log whether anything can still be put back; nothing was changed",
+				       opened->mirror.name, undo_job_of(job));
 	r = session_check_legs(&job->session, "undo compares", err);
 	return r ? r : session_check_log(&job->session, "there are no bits on disk to put back; nothing was changed",
 					 err);
 }
 
-/* Nothing overrides this: bits of one mirror say nothing about another. */
-static int check_identity(struct undo_job *job, const struct identity *journalled,
-			  struct error *err)
-{
-	struct identity found;
-	char why[256];
-	int r = mirror_identify(&found, &job->session.opened, job->session.engine, err);
-
-	job->hung = job->hung || r == -ETIMEDOUT;
-	if (r)
-		return r;
-	if (!identity_matches(journalled, &found, why, sizeof(why)))
-		return error_operation(err, ESTALE, "%.150s is of another mirror than %.80s, or the mirror has changed since: %.150s; nothing overrides this, and nothing was changed",
-				       job->words->journal, job->session.opened.mirror.name, why);
-	return mirror_identity_json(&job->identity, &found, &job->session.opened) ?
-	       no_memory(job, err) : 0;
-}
-
-int undo_job_open(struct undo_job *job, struct error *err)
-{
-	struct identity journalled;
-	struct error why = { 0 };
-	int r;
-
-	r = identity_from_json(&journalled, job->journal.identity, &why);
-	if (r)
-		return error_operation(err, -r, "%.200s: %.280s", job->words->journal, why.text);
-	r = choose_places(job, err);
-	if (r)
-		return r;
-	r = session_open(&job->session, &job->mirror, &job->words->report, &why);
-	if (r)
-		return open_failed(job, r, &why, err);
-	job->opened = true;
-	r = check_mirror(job, err);
-	return r ? r : check_identity(job, &journalled, err);
-}
-
-/* --- what may come back --------------------------------------------------------- */
+/* --- the log --------------------------------------------------------------------- */
 
 /* The area that the journal speaks of. A device with smaller blocks than the one of
  * the repair (copies!) was read less far, one with larger blocks farther. */
@@ -237,140 +203,134 @@ static int find_area(struct undo_job *job, struct error *err)
 	}
 	if (area->nr_bytes < state->area_bytes)
 		return error_operation(err, EPERM, "%s holds %" PRIu64 " bytes of the log and held %" PRIu64
-				       " at the repair: it has become smaller or is another one; nothing was changed",
-				       log->name, area->nr_bytes, state->area_bytes);
+				       " at the %s: it has become smaller or is another one; nothing was changed",
+				       log->name, area->nr_bytes, state->area_bytes,
+				       undo_job_of(job));
 	job->now = area->bytes;
 	job->nr_bytes = area->nr_bytes;
 	return 0;
 }
 
-struct proving {
-	struct undo_job *job;
-	struct progress progress;
-	uint64_t regions;
-};
-
-static int show_proving(void *context, uint64_t regions_done)
-{
-	struct proving *proving = context;
-	uint64_t region_sectors = proving->job->session.opened.mirror.geometry.region_size;
-	const struct audit_progress at = {
-		.done_sectors = regions_done * region_sectors,
-		.total_sectors = proving->regions * region_sectors,
-		.bytes_per_leg = regions_done * region_sectors * SECTOR_BYTES,
-	};
-
-	progress_show(&proving->progress, &at, signals_status_wanted());
-	return signals_stop_wanted() ? -ECANCELED : 0;
-}
-
-static int prove(struct undo_job *job, struct error *err)
+/* The ends of its legs as they are now. 0 or -errno. */
+static int read_ends(struct undo_job *job, struct leg_ends *ends)
 {
 	const struct opened_mirror *opened = &job->session.opened;
-	struct proving proving = { .job = job, .regions = bitmap_count(&job->journal.cleared) };
 	struct block_device *legs[MIRROR_LEGS_MAX];
 	int r;
 
 	mirror_leg_devices(opened, legs);
-	progress_start(&proving.progress, &job->words->report);
-	r = undo_prove(&job->back, &job->refused, &job->journal, job->session.engine, legs,
-		       opened->mirror.nr_legs, &opened->mirror.geometry, job->now, show_proving,
-		       &proving, err);
-	progress_end(&proving.progress);
-	job->hung = job->hung || r == -ETIMEDOUT;
-	if (r == -ECANCELED && signals_stop_wanted()) {
-		job->state = UNDO_INTERRUPTED;
-		return 0;
+	r = leg_ends_read(ends, job->session.engine, legs, opened->mirror.nr_legs,
+			  opened->mirror.geometry.length);
+	job->hung = job->hung || job->session.engine->in_flight;
+	return r;
+}
+
+/* --- is it that mirror? ----------------------------------------------------------- */
+
+/* A resync may have changed the very contents that a mirror without names is known by. */
+static bool is_the_mirror(struct undo_job *job, const struct identity *journalled,
+			  const struct identity *found, char *why, size_t room)
+{
+	struct leg_ends ends = { 0 };
+	bool fits;
+
+	if (!job->journal.open || strcmp(journalled->kind, "weak"))
+		return identity_matches(journalled, found, why, room);
+	if (journalled->length != found->length || journalled->nr_legs != found->nr_legs ||
+	    journalled->region_size != found->region_size) {
+		snprintf(why, room, "it has another length, region size or number of legs");
+		return false;
 	}
+	if (read_ends(job, &ends)) {
+		snprintf(why, room, "its legs could not be read");
+		return false;
+	}
+	fits = undo_resync_fits(&job->journal, job->now, job->nr_bytes, &ends, why, room);
+	leg_ends_free(&ends);
+	return fits;
+}
+
+/* Nothing overrides this: bits of one mirror say nothing about another. */
+static int check_identity(struct undo_job *job, const struct identity *journalled,
+			  struct error *err)
+{
+	struct identity found;
+	char why[256];
+	int r = mirror_identify(&found, &job->session.opened, job->session.engine, err);
+
+	job->hung = job->hung || r == -ETIMEDOUT;
 	if (r)
 		return r;
-	job->nr_back = bitmap_count(&job->back);
-	job->nr_refused = bitmap_count(&job->refused);
-	job->state = job->nr_back ? UNDO_PLANNED : UNDO_NONE_PROVEN;
+	if (!is_the_mirror(job, journalled, &found, why, sizeof(why)))
+		return error_operation(err, ESTALE, "%.150s is of another mirror than %.80s, or the mirror has changed since: %.150s; nothing overrides this, and nothing was changed",
+				       job->words->journal, job->session.opened.mirror.name, why);
+	return mirror_identity_json(&job->identity, &found, &job->session.opened) ?
+	       undo_job_no_memory(job, err) : 0;
+}
+
+int undo_job_open(struct undo_job *job, struct error *err)
+{
+	struct identity journalled;
+	struct error why = { 0 };
+	int r;
+
+	r = identity_from_json(&journalled, job->journal.identity, &why);
+	if (r)
+		return error_operation(err, -r, "%.200s: %.280s", job->words->journal, why.text);
+	r = choose_places(job, err);
+	if (r)
+		return r;
+	r = session_open(&job->session, &job->mirror, &job->words->report, &why);
+	if (r)
+		return open_failed(job, r, &why, err);
+	job->opened = true;
+	r = check_mirror(job, err);
+	/* Of a repair's it is said first that the mirror is another one. */
+	if (!r && job->journal.open)
+		r = find_area(job, err);
+	if (!r)
+		r = check_identity(job, &journalled, err);
+	return r || job->journal.open ? r : find_area(job, err);
+}
+
+/* --- the log, to be edited ------------------------------------------------------- */
+
+/* An area to be edited. */
+int undo_job_copy_area(struct undo_job *job, struct error *err)
+{
+	job->target = block_memory(job->session.engine, job->nr_bytes);
+	if (!job->target || bitmap_alloc(&job->sectors, job->nr_bytes / SECTOR_BYTES))
+		return undo_job_no_memory(job, err);
+	memcpy(job->target, job->now, job->nr_bytes);
 	return 0;
 }
 
-/* The area with the bits back, and which of the log's blocks that changes. */
-static int edit(struct undo_job *job, struct error *err)
+void undo_job_mark_sectors(struct undo_job *job)
 {
 	uint64_t block_bytes = (uint64_t)job->block_sectors * SECTOR_BYTES;
 
-	job->target = block_memory(job->session.engine, job->nr_bytes);
-	if (!job->target || bitmap_alloc(&job->sectors, job->nr_bytes / SECTOR_BYTES))
-		return no_memory(job, err);
-	memcpy(job->target, job->now, job->nr_bytes);
-	repair_undo_edit(job->target, job->before, job->journal.log_state.area_bytes, &job->back);
 	for (uint64_t at = 0; at + block_bytes <= job->nr_bytes; at += block_bytes)
 		if (memcmp((char *)job->now + at, (char *)job->target + at, block_bytes))
 			bitmap_set_run(&job->sectors, at / SECTOR_BYTES,
 				       (at + block_bytes) / SECTOR_BYTES - 1);
-	return 0;
 }
+
+/* --- the two kinds ------------------------------------------------------------------ */
 
 int undo_job_plan(struct undo_job *job, struct error *err)
 {
-	struct error why = { 0 };
-	enum undo_answer answer;
-	int r;
-
-	r = find_area(job, err);
-	if (!r)
-		r = undo_examine(&answer, &job->before, &job->journal, job->now,
-				 job->journal.log_state.area_bytes, &why);
-	if (!r && answer == UNDO_REFUSED)
-		r = -EPERM;
-	if (r)
-		return error_operation(err, -r, "%.100s: %.400s", job->session.opened.log->name, why.text);
-	if (answer == UNDO_NOTHING) {
-		job->state = UNDO_AS_BEFORE;
-		return 0;
-	}
-	r = prove(job, err);
-	if (!r && job->state == UNDO_PLANNED)
-		r = edit(job, err);
-	return r;
-}
-
-/* --- doing it --------------------------------------------------------------------- */
-
-static void log_action(const struct undo_job *job, bool done)
-{
-	system_log_action("undo", "%s %" PRIu64 " clean bits of %s%s; journal %s",
-			  done ? "set back" : "set out to set back", job->nr_back,
-			  job->session.opened.mirror.name,
-			  done ? "" : " and failed: any of them may be back", job->words->journal);
-}
-
-/* In the middle of writing: what is proven is proven, so any part of it is true. */
-static int write_failed(const struct undo_job *job, int r, const struct error *why,
-			struct error *err)
-{
-	if (job->step == REPAIR_NOT_BEGUN)
-		return error_operation(err, -r, "%.400s", why->text);
-	return error_operation(err, -r, "%.280s; each sector of the log is as it was or has its bits back, both of which is true; %s",
-			       why->text, job->nr_refused ?
-			       "a second undo may refuse what is left" :
-			       "mirrorctl undo can be run again");
+	return job->journal.open ? undo_resync_plan(job, err) : undo_repair_plan(job, err);
 }
 
 int undo_job_apply(struct undo_job *job, struct error *err)
 {
-	struct error why = { 0 };
 	int r = session_check_unchanged(&job->session, err);
 
 	if (r)
 		return r;
-	r = repair_undo_apply(job->session.engine, &job->session.opened.log->block, job->now,
-			      job->target, job->nr_bytes, &job->step, &why);
-	job->hung = job->hung || r == -ECANCELED;
-	if (r == -ECANCELED && job->step == REPAIR_NOT_BEGUN) {
-		job->state = UNDO_INTERRUPTED;
-		return 0;
-	}
-	if (job->step != REPAIR_NOT_BEGUN)
-		log_action(job, !r);
-	if (r)
-		return write_failed(job, r, &why, err);
-	job->state = UNDO_DONE;
-	return session_check_after(&job->session, "its bits were put back", err);
+	r = job->journal.open ? undo_resync_apply(job, err) : undo_repair_apply(job, err);
+	if (r || job->state != UNDO_DONE)
+		return r;
+	return session_check_after(&job->session, job->journal.open ? "it was undone" :
+				   "its bits were put back", err);
 }

@@ -5,13 +5,16 @@
 #include "cli/opts.h"
 #include "cli/session.h"
 #include "core/repair.h"
+#include "core/restore.h"
 #include "core/undo.h"
 #include "io/identify.h"
+#include "io/journal_file.h"
 
 /*
  * What `undo` does between its words and its report: read the journal, find its
- * mirror, see which bits may come back, set them. cmd_undo.c calls these in turn;
- * report_undo*.c tell about it.
+ * mirror, see what may come back, do it. cmd_undo.c calls these in turn; report_undo*.c
+ * tell about it. Of a repair bits are set again (undo_repair.c); of a resync bits are
+ * cleared, and what it overwrote goes back to the legs, if it was kept (undo_resync.c).
  */
 
 struct undo_words {
@@ -25,10 +28,11 @@ struct undo_words {
 enum undo_state {
 	UNDO_UNDECIDED,
 	UNDO_NEVER_WRITTEN,		/* the journal has no commit: nothing was changed */
-	UNDO_AS_BEFORE,			/* the log is as it was before the repair */
-	UNDO_NONE_PROVEN,		/* no bit may come back */
+	UNDO_AS_BEFORE,			/* nothing to do: log and, of a resync, legs are so */
+	UNDO_NONE_PROVEN,		/* there is something, and none of it may be done */
 	UNDO_INTERRUPTED,		/* while the legs were read; nothing was written */
 	UNDO_PLANNED,			/* shown; nothing written */
+	UNDO_STOPPED,			/* interrupted, after something was written */
 	UNDO_DONE,
 };
 
@@ -37,7 +41,8 @@ enum undo_state {
 struct undo_job {
 	const struct undo_words *words;
 	enum undo_state state;
-	char time[UNDO_TIME_MAX];	/* of the repair; may be empty */
+	char time[UNDO_TIME_MAX];	/* of the repair or resync; may be empty */
+	struct journal_input input;	/* the journal, open to the end */
 	struct undo_journal journal;
 	uint64_t cut_at;		/* where a later record was cut short, or 0 */
 	struct identity_places places;	/* of the journal; zeroed: not used */
@@ -49,11 +54,19 @@ struct undo_job {
 	void *now;			/* the log's area: the session's, or `again` */
 	uint64_t nr_bytes;		/* of it and of target: whole blocks */
 	void *before, *target;
-	struct bitmap back, refused;	/* regions: to be set, to stay as they are */
-	uint64_t nr_back, nr_refused;
 	struct bitmap sectors;		/* of the log, that are written; whole blocks */
 	uint32_t block_sectors;
+	/* Of a repair. */
+	struct bitmap back, refused;	/* regions: to be set, to stay as they are */
+	uint64_t nr_back, nr_refused;
 	enum repair_step step;
+	/* Of a resync. */
+	uint64_t kept_sectors;		/* of all legs, in the journal */
+	struct restore restore;		/* zeroed: nothing was kept */
+	struct bitmap clear;		/* regions: to be cleared */
+	uint64_t nr_clear;
+	enum restore_step restore_step;
+	char change[256];		/* why it stopped: the mirror is not what it was */
 	bool hung;			/* a device holds requests: free nothing */
 	int exit_status;
 };
@@ -66,10 +79,23 @@ int undo_job_read(struct undo_job *job, struct error *err);
 int undo_job_open(struct undo_job *job, struct error *err);
 /* Looks at log and legs: job->state, and what would be written. */
 int undo_job_plan(struct undo_job *job, struct error *err);
-/* Sets the bits. */
+/* Does it. */
 int undo_job_apply(struct undo_job *job, struct error *err);
 /* Everything freed, unless job->hung. */
 int undo_job_close(struct undo_job *job);
+
+/* "repair" or "resync". */
+const char *undo_job_of(const struct undo_job *job);
+int undo_job_no_memory(const struct undo_job *job, struct error *err);
+/* job->target becomes a copy of job->now, to be edited; then which sectors differ. */
+int undo_job_copy_area(struct undo_job *job, struct error *err);
+void undo_job_mark_sectors(struct undo_job *job);
+
+/* undo_repair.c, undo_resync.c: of each kind of journal. */
+int undo_repair_plan(struct undo_job *job, struct error *err);
+int undo_repair_apply(struct undo_job *job, struct error *err);
+int undo_resync_plan(struct undo_job *job, struct error *err);
+int undo_resync_apply(struct undo_job *job, struct error *err);
 
 /* When a journal was written, from its name or else from the file; empty when neither
  * tells. */

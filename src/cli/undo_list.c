@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* undo --list: the journals that repairs have left behind. */
+/* undo --list: the journals that repairs and resyncs have left behind. */
 
 #include "cli/undo_job.h"
 
@@ -22,7 +22,8 @@ struct item {
 	char *identity;			/* JSON text, or NULL */
 	struct identity_places places;	/* their name is the mirror's */
 	struct journal_log_state log_state;
-	uint64_t cleared;		/* bits */
+	const char *of;			/* "repair", "resync" or NULL */
+	uint64_t cleared, set;		/* bits */
 	struct error error;		/* of one that is damaged */
 };
 
@@ -76,6 +77,9 @@ static void item_read(struct item *item, const char *path)
 	if (!r) {
 		item->state = state_of(&journal);
 		item->cleared = bitmap_count(&journal.cleared);
+		item->set = journal.has_set ? bitmap_count(&journal.set) : 0;
+		if (journal.has_log)
+			item->of = journal.open ? "resync" : "repair";
 	} else if (r == -ENODATA) {
 		item->state = "cut_short";
 	}
@@ -115,8 +119,9 @@ static void print_item(const struct item *item, bool first)
 		if (!strcmp(item->state, words[i][0]))
 			state = words[i][1];
 	if (first)
-		printf("%-20s  %10s  %-11s  %s\n", "time", "regions", "state", "mirror");
-	printf("%-20s  %10" PRIu64 "  %-11s  ", item->time, item->cleared, state);
+		printf("%-20s  %-6s  %10s  %-11s  %s\n", "time", "of", "bits", "state", "mirror");
+	printf("%-20s  %-6s  %10" PRIu64 "  %-11s  ", item->time, item->of ? item->of : "",
+	       item->set ? item->set : item->cleared, state);
 	print_plain(item->places.name ? item->places.name : "?");
 	printf("\n    ");
 	print_plain(item->path);
@@ -134,7 +139,11 @@ static void put_item(struct json_stream *json, const struct item *item)
 	json_string(json, "state", item->state);
 	if (item->places.name)
 		json_string(json, "mirror", item->places.name);
+	if (item->of)
+		json_string(json, "of", item->of);
 	json_uint(json, "cleared_bits", item->cleared);
+	if (item->of && !strcmp(item->of, "resync"))
+		json_uint(json, "set_bits", item->set);
 	if (item->error.kind != ERROR_NONE)
 		json_string(json, "error", item->error.text);
 	json_close_object(json);

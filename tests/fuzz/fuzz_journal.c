@@ -3,7 +3,8 @@
  * The journal reader: as the bytes are, and with every checksum made right first,
  * so that what lies behind the checksums is reached too. What it accepts must come
  * out of the writer again, byte for byte; and what an undo accepts of it must only
- * ever put back bits.
+ * ever put back bits. What it accepts of a resync's must stay within the mirror, and clear
+ * only bits that are set.
  */
 #include <endian.h>
 #include <errno.h>
@@ -11,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/identity.h"
 #include "core/journal.h"
 #include "core/mirror_log.h"
+#include "core/restore.h"
 #include "core/undo.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -66,6 +69,8 @@ static void check_bounds(const struct journal_record *record, const struct journ
 		require(bytes->start_sector + bytes->sectors <= reader->bounds.log_sectors);
 	else
 		require(bytes->place < MIRROR_LEGS_MAX);
+	require((bytes->kind == JOURNAL_REPLACED) == (bytes->replaced_by != NULL));
+	require(bytes->kind != JOURNAL_REPLACED || (reader->committed && reader->bounds.open));
 }
 
 static int put_again(struct journal_writer *writer, const struct journal_record *record)
@@ -142,6 +147,84 @@ static void examine(const struct undo_journal *undo, bool cleared)
 	free(before);
 }
 
+static int take_kept(void *context, const struct journal_bytes *items, size_t nr_items,
+		     struct error *err)
+{
+	uint64_t *sectors = context;
+
+	(void)err;
+	require(nr_items);
+	for (size_t i = 0; i < nr_items; i++) {
+		uint8_t print[JOURNAL_FINGERPRINT_BYTES];
+
+		require(items[i].place < MIRROR_LEGS_MAX);
+		require(!i || items[i].place != items[i - 1].place || items[i].start_sector >=
+			items[i - 1].start_sector + items[i - 1].sectors);
+		sectors[items[i].place] += items[i].sectors;
+		/* All of both can be read. */
+		journal_fingerprint(print, items[i].data + (items[i].sectors - 1) * SECTOR_BYTES);
+		memcpy(print, items[i].replaced_by + (items[i].sectors - 1) * sizeof(print),
+		       sizeof(print));
+	}
+	return 0;
+}
+
+/* Without a leg that could be looked at: where would it go? */
+static void place_kept(const struct undo_journal *undo, const struct journal_source *source)
+{
+	static const struct block_engine_ops ops = { .name = "none" };
+	struct block_engine engine = { .ops = &ops, .buffer_bytes = 4096 };
+	struct restore_input input = { .engine = &engine, .undo = undo, .source = source };
+	struct restore restore;
+	struct identity identity;
+	uint64_t unreadable = 0, kept = 0;
+
+	if (identity_from_json(&identity, undo->identity, NULL) ||
+	    region_geometry_init(&input.geometry, identity.length, identity.region_size, NULL) ||
+	    input.geometry.nr_regions > AREA_MAX)
+		return;
+	input.nr_legs = identity.nr_legs;
+	require(!restore_examine(&restore, &input, NULL));
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++) {
+		unreadable += restore.legs[leg].unreadable;
+		kept += undo->overwritten[leg];
+	}
+	require(unreadable == kept && !bitmap_count(&restore.regions));
+	require(!bitmap_count(&restore.unreadable) == !kept);
+	restore_free(&restore);
+}
+
+/* All bits set, as a resync may leave them. */
+static void clear_again(const struct undo_journal *undo)
+{
+	static _Alignas(8) uint8_t now[AREA_MAX + 8];
+	uint64_t nr_bytes = undo->log_state.area_bytes;
+	struct mirror_log log;
+	struct bitmap bits;
+
+	if (nr_bytes > AREA_MAX)
+		return;
+	memset(now, 0xff, nr_bytes);
+	memcpy(now, "rRiM\2\0\0", 8);
+	mirror_log_decode(&log, now, nr_bytes, undo->log_state.nr_regions);
+	require(!undo_resync_bits(&bits, undo, &log));
+	require(bits.nr_bits == undo->log_state.nr_regions);
+	require(!undo->has_set || bitmap_count(&bits) <= bitmap_count(&undo->set));
+	restore_edit(now, &bits);
+	require(!memcmp(now, "rRiM\2\0\0", 8));
+	bitmap_free(&bits);
+}
+
+static void read_open(const struct undo_journal *undo, const struct journal_source *source)
+{
+	uint64_t sectors[MIRROR_LEGS_MAX] = { 0 };
+
+	require(!journal_backwards(&undo->marks, source, take_kept, sectors, NULL));
+	require(!memcmp(sectors, undo->overwritten, sizeof(sectors)));
+	place_kept(undo, source);
+	clear_again(undo);
+}
+
 static void read_for_undo(const uint8_t *data, size_t size)
 {
 	struct input input = { .data = data, .size = size };
@@ -155,6 +238,10 @@ static void read_for_undo(const uint8_t *data, size_t size)
 	require(r == -ENODATA || undo.committed == !r);
 	if (!r) {
 		require(cut_at <= size && undo.planned.nr_bits <= undo.log_state.nr_regions);
+		if (undo.open)
+			read_open(&undo, &source);
+	}
+	if (!r && !undo.open) {
 		require(bitmap_count(&undo.cleared) <= bitmap_count(&undo.planned));
 		examine(&undo, false);
 		examine(&undo, true);
