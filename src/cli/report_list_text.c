@@ -291,7 +291,7 @@ static void print_finding(const struct items *items, enum finding_id id, bool co
 {
 	const struct finding_row *row = finding_row(id);
 	bool first = true;
-	char text[640];
+	char text[1200];
 
 	for (size_t i = 0; i < items->nr; i++) {
 		if (items->items[i].finding.id != id)

@@ -547,10 +547,13 @@ static int run_and_time(struct resync_job *job, struct error *err)
 /* Whose log is it that says so now? */
 static void look_again(struct resync_job *job)
 {
-	if (job->state != RESYNC_DONE || job->result.end == RESYNC_CHANGED || job->result.hung)
+	if (job->state != RESYNC_DONE || job->result.hung)
 		return;
-	if (!session_unchanged(&job->session, true, job->change, sizeof(job->change)))
+	if (job->result.end != RESYNC_CHANGED &&
+	    !session_unchanged(&job->session, true, job->change, sizeof(job->change)))
 		job->result.end = RESYNC_CHANGED;
+	if (job->result.end == RESYNC_CHANGED)
+		session_tell_change(&job->session, job->change);
 }
 
 int resync_job_apply(struct resync_job *job, struct error *err)

@@ -252,8 +252,16 @@ void session_look_again(struct session *session)
 {
 	char change[256];
 
-	if (!session_unchanged(session, true, change, sizeof(change)))
-		finding_add(&session->findings, FINDING_CHANGED, "%s", change);
+	if (session_unchanged(session, true, change, sizeof(change)))
+		return;
+	finding_add(&session->findings, FINDING_CHANGED, "%s", change);
+	session_tell_change(session, change);
+}
+
+void session_tell_change(const struct session *session, const char *change)
+{
+	fprintf(stderr, "mirrorctl: %s has changed while it was written (%s): audit it when nothing changes it any more\n",
+		session->opened.mirror.name, change);
 }
 
 int session_check_after(struct session *session, const char *what, struct error *err)

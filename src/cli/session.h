@@ -45,6 +45,8 @@ int session_check_unchanged(struct session *session, struct error *err);
 /* And once all is written: what has changed meanwhile becomes a finding; or, where no
  * findings are told, an error: -ESTALE, `what` was done all the same. */
 void session_look_again(struct session *session);
+/* Says so on stderr, whatever the report does. */
+void session_tell_change(const struct session *session, const char *change);
 int session_check_after(struct session *session, const char *what, struct error *err);
 /* Tells on stderr, a line each, the findings that have a remedy, unless the report
  * shows them on the same terminal: a cron job that is --quiet, or reads JSON, must

@@ -79,7 +79,8 @@ const struct finding_row *finding_row(enum finding_id id);
 
 struct finding {
 	enum finding_id id;
-	char detail[200];	/* figures and names of this case; may be empty */
+	char detail[640];	/* figures and names of this case, or a line to type; may be
+				 * empty */
 	bool repaired;		/* by this run: the exit status does not count it */
 };
 

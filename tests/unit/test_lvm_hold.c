@@ -3,7 +3,7 @@
 /*
  * Holding an inactive LV, as far as it goes without device-mapper: the file that says who
  * holds what, and the thread that asks LVM whether the metadata is still the same. A
- * stand-in is the lvm; the rest is tests/kernel/lvm_hold.guest.
+ * stand-in is the lvm; the rest is tests/kernel/lvm_repair.guest and lvm_guard.guest.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "io/lvm_hold_private.h"
+#include "io/lvm_origin.h"
 #include "support/lvm_text.h"
 #include "support/scratch.h"
 #include "unit/suites.h"
@@ -332,6 +333,97 @@ START_TEST(answered_while_stopping)
 }
 END_TEST
 
+/* --- what a mirror that is opened to be written has of it ------------------------------ */
+
+static struct lvm_origin origin;
+
+static void origin_make(void)
+{
+	memset(&origin, 0, sizeof(origin));
+	origin.mirror = hold.mirror;
+	origin.hold = &hold;
+	origin.seqno = 3;
+}
+
+START_TEST(sampled)
+{
+	struct mirror_sample sample = { .change = MIRROR_UNCHANGED };
+
+	origin_make();
+	watch();
+	/* Once a second: nobody is asked for that. */
+	for (unsigned int i = 0; i < 100; i++)
+		lvm_origin_sample(&origin, false, &sample);
+	ck_assert_int_eq(sample.change, MIRROR_UNCHANGED);
+	ck_assert_uint_eq(calls("vgs"), 0);
+	lvm_origin_sample(&origin, true, &sample);
+	ck_assert_int_eq(sample.change, MIRROR_UNCHANGED);
+	ck_assert_uint_eq(calls("vgs"), 1);
+	seqno_is("4");
+	report_is(lvm_text_replace(lvm_text_recorded("mirror-inactive"),
+				   "\"mirror_log\":\"[lv_mlog]\"", "\"mirror_log\":\"\""));
+	lvm_origin_sample(&origin, true, &sample);
+	ck_assert_int_eq(sample.change, MIRROR_CHANGED);
+	ck_assert_msg(strstr(sample.reason, "vg/lv had its log taken from it") == sample.reason, "%s",
+		      sample.reason);
+	ck_assert_ptr_nonnull(strstr(sample.reason, "lvchange -kn vg/lv)"));
+	sample = (struct mirror_sample){ .change = MIRROR_UNCHANGED };
+	lvm_origin_sample(&origin, false, &sample);
+	ck_assert_int_eq(sample.change, MIRROR_CHANGED);
+	/* What has happened already is told, and nothing else. */
+	sample = (struct mirror_sample){ .change = MIRROR_STATE_UNKNOWN, .reason = "x" };
+	lvm_origin_sample(&origin, true, &sample);
+	ck_assert_str_eq(sample.reason, "x");
+}
+END_TEST
+
+START_TEST(held_or_not)
+{
+	origin_make();
+	hold.components[0].number = 77;
+	hold.components[LVM_HOLD_LOG].map_number = 78;
+	ck_assert(lvm_origin_owns(&origin, 77));
+	ck_assert(lvm_origin_owns(&origin, 78));
+	ck_assert(!lvm_origin_owns(&origin, 79));
+	ck_assert(!lvm_origin_owns(&origin, 0));
+	ck_assert_str_eq(lvm_origin_held(&origin), "components");
+	hold.note = (char *)"the group is locked";
+	ck_assert_str_eq(lvm_origin_held(&origin), "vg_lock");
+	hold.note = NULL;
+	origin.hold = NULL;
+	ck_assert(!lvm_origin_owns(&origin, 77));
+	ck_assert_ptr_null(lvm_origin_held(&origin));
+	ck_assert(!lvm_origin_owns(NULL, 77));
+	ck_assert_ptr_null(lvm_origin_held(NULL));
+}
+END_TEST
+
+/* Each once, in the order in which the volume lies on them. */
+START_TEST(disks)
+{
+	static struct lvm_pv a = { .name = (char *)"/dev/a" }, b = { .name = (char *)"/dev/b" },
+			     c = { .name = (char *)"/dev/c" };
+	struct lvm_stripe one[] = { { .pv = &b } }, two[] = { { .pv = &b }, { .pv = &a } },
+			  three[] = { { .pv = &a }, { .pv = &c }, { .pv = &b } };
+	struct lvm_extent extents[] = { { .stripes = one, .nr_stripes = 1 },
+					{ .stripes = two, .nr_stripes = 2 },
+					{ .stripes = three, .nr_stripes = 3 } };
+	struct lvm_place place = { .extents = extents, .nr_extents = 3 };
+
+	origin_make();
+	origin.mirror.legs[1] = place;
+	origin.mirror.log = (struct lvm_place){ .extents = extents, .nr_extents = 1 };
+	ck_assert_str_eq(lvm_origin_disk(&origin, 1, 0), "/dev/b");
+	ck_assert_str_eq(lvm_origin_disk(&origin, 1, 1), "/dev/a");
+	ck_assert_str_eq(lvm_origin_disk(&origin, 1, 2), "/dev/c");
+	ck_assert_ptr_null(lvm_origin_disk(&origin, 1, 3));
+	ck_assert_str_eq(lvm_origin_disk(&origin, MIRROR_LEGS_MAX, 0), "/dev/b");
+	ck_assert_ptr_null(lvm_origin_disk(&origin, MIRROR_LEGS_MAX, 1));
+	origin.mirror.log = (struct lvm_place){ .missing = true };
+	ck_assert_ptr_null(lvm_origin_disk(&origin, MIRROR_LEGS_MAX, 0));
+}
+END_TEST
+
 /* --- the file ---------------------------------------------------------------------- */
 
 START_TEST(second_is_refused)
@@ -410,6 +502,7 @@ Suite *lvm_hold_suite(void)
 {
 	Suite *suite = suite_create("lvm_hold");
 	TCase *metadata = tcase_create("metadata"), *file = tcase_create("file");
+	TCase *opened = tcase_create("opened");
 
 	tcase_set_timeout(metadata, 60);
 	tcase_add_checked_fixture(metadata, setup, teardown);
@@ -426,6 +519,12 @@ Suite *lvm_hold_suite(void)
 	tcase_add_test(metadata, torn_report);
 	tcase_add_test(metadata, answered_while_stopping);
 	suite_add_tcase(suite, metadata);
+	tcase_set_timeout(opened, 60);
+	tcase_add_checked_fixture(opened, setup, teardown);
+	tcase_add_test(opened, sampled);
+	tcase_add_test(opened, held_or_not);
+	tcase_add_test(opened, disks);
+	suite_add_tcase(suite, opened);
 	tcase_add_checked_fixture(file, setup, teardown);
 	tcase_add_test(file, second_is_refused);
 	tcase_add_test(file, killed_one_is_told);
