@@ -21,7 +21,7 @@ import jsonschema
 # What takes a device-mapper device, another disk or a log of less than 16 bytes
 # to be seen.
 RARE_KEYS = {
-    ("mirror", "uuid"), ("mirror", "in_sync"), ("leg", "health"),
+    ("mirror", "uuid"), ("mirror", "held"), ("mirror", "in_sync"), ("leg", "health"),
     ("place", "health"), ("audit_result", "change"), ("resync", "change"),
     ("unread_run", "leg"), ("unread_run", "start_sector"), ("unread_run", "sectors"),
     ("unread_run", "error"), ("resync", "salvage"), ("undo_file", "error"), ("salvage", "salvaged"),
