@@ -24,6 +24,14 @@ export LC_ALL=C
 # Journals of what a test does not look at go nowhere else.
 export MIRRORCTL_STATE_DIR=$work/.state
 
+# Where python3 is a script that first looks for one (pyenv), that takes longer than most
+# of what is asked of it.
+python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null)
+if [ -x "$python" ] && [ "$python" != "$(command -v python3)" ]; then
+	mkdir "$work/.bin" && ln -s "$python" "$work/.bin/python3"
+	export PATH=$work/.bin:$PATH
+fi
+
 lib_end()
 {
 	local status=$?
