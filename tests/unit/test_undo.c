@@ -277,12 +277,14 @@ START_TEST(another_size)
 	ck_assert_int_eq(repair_world_repair(&world), 0);
 	source = memory_file_source(&world.journal);
 	ck_assert_int_eq(undo_journal_read(&undo, &source, &cut_at, &world.err), 0);
-	ck_assert_int_eq(undo_examine(&answer, &before, &undo, world.log.edited,
-				      world.log.nr_bytes - 512, &world.err), 0);
-	ck_assert_int_eq(answer, UNDO_REFUSED);
-	ck_assert_ptr_null(before);
-	ck_assert_ptr_nonnull(strstr(world.err.text, "had"));
-	world.err.kind = ERROR_NONE;
+	for (int more = -512; more <= 512; more += 1024) {
+		ck_assert_int_eq(undo_examine(&answer, &before, &undo, world.log.edited,
+					      world.log.nr_bytes + (uint64_t)more, &world.err), 0);
+		ck_assert_int_eq(answer, UNDO_REFUSED);
+		ck_assert_ptr_null(before);
+		ck_assert_ptr_nonnull(strstr(world.err.text, "had"));
+		world.err.kind = ERROR_NONE;
+	}
 	ck_assert_int_eq(region_geometry_init(&other, 8 * sizes[2] + 8, 8, NULL), 0);
 	ck_assert_int_eq(undo_prove(&back, &refused, &undo, world.log.engine, world.devices,
 				    world.nr_legs, &other, world.log.edited, NULL, NULL, &world.err),
