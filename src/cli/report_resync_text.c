@@ -373,14 +373,30 @@ static void print_end(const struct resync_job *job)
 	report_text_paragraph(*still ? "Not all:" : "Done:", text);
 }
 
-/* What could not be read or written. */
-static const char *mend(const struct resync_job *job)
+/* Is it a source that could not be read, and not only what would be copied to? */
+static bool source_is_unread(const struct resync_job *job, const struct resync_result *result)
 {
-	const struct resync_result *result = &job->result;
+	const struct region_geometry *geometry = &job->session.opened.mirror.geometry;
+	uint64_t last;
 
+	for (size_t i = 0; i < result->unreadable.nr; i++) {
+		const struct sector_run *run = &result->unreadable.runs[i];
+
+		if (resync_plan_source(&job->plan, region_of_sector(geometry, run->start),
+				       geometry->nr_regions, &last) == run->leg)
+			return true;
+	}
+	return !result->unreadable.nr;
+}
+
+/* What could not be read or written. */
+static const char *mend(const struct resync_job *job, const struct resync_result *result)
+{
 	for (unsigned int leg = 0; leg < job->session.opened.mirror.nr_legs; leg++)
 		if (result->leg_error[leg])
 			return "find out why that leg takes no writes (the kernel's log tells), replace it if need be, and run this again: what is not clean is copied then. Until then do not activate the mirror without handle_errors.";
+	if (!source_is_unread(job, result))
+		return "only legs that are copied to could not be read, in regions that are called clean, which were left alone. If a leg fails there (the kernel's log tells), replace it. Single bad sectors heal when they are written: mirrorctl repair-log --clear-regardless with these --regions, then run this again.";
 	return job->salvaged ? "what could not be read may be readable elsewhere: copy the failing leg to a good disk with ddrescue, give the copy, and run this again." :
 		"what the source cannot deliver another leg may still hold: --salvage takes such sectors from there, --write-plan makes a plan to choose another source for these regions; or copy the failing leg to a good disk with ddrescue, and give the copy.";
 }
@@ -400,7 +416,7 @@ static const char *next_step(const struct resync_job *job)
 	if (job->salvaged && !job->words->accept_salvaged && job->salvage.sectors[SALVAGE_DONE])
 		return "what was salvaged is on every leg; its regions are not called clean before you run this again, or with --accept-salvaged.";
 	if (result->regions_failed || result->regions_unverified)
-		return mend(job);
+		return mend(job, result);
 	if (job->session.opened.mirror.sync == MIRROR_SYNC_SYNC)
 		return "the table says sync: with it the kernel clears every bit at the next activation and copies leg 0 over the others everywhere. Activate with a table without sync.";
 	if (job->nr_skipped)
@@ -429,7 +445,7 @@ static void print_dry_run(const struct resync_job *job)
 		 format_took(took, sizeof(took), result, job->preview_ns) + 3);
 	report_text_paragraph("dry run", text);
 	if (result->regions_failed || result->regions_unverified)
-		report_text_paragraph("What to do:", mend(job));
+		report_text_paragraph("What to do:", mend(job, result));
 	else
 		report_text_paragraph("What to do:", "if that is what you want, the same without --dry-run.");
 }
