@@ -40,7 +40,10 @@ st()
 # in_sync NAME: "512/512"
 in_sync()
 {
-	st "$1" | awk '{ n = 4 + $4 + 1; print $n }'
+	local words
+
+	read -ra words <<<"$(st "$1")"
+	[ ${#words[@]} -lt 5 ] || echo "${words[4 + words[3]]}"
 }
 
 wait_sync()
