@@ -57,18 +57,32 @@ static bool kernel_has_mapper(void)
 	return found;
 }
 
-int mapper_probe(struct error *err)
+/* The list of devices, which is what only root gets (VERSION needs no privilege); NULL
+ * with *ret and `err`. */
+static struct dm_task *task_run_list(int *ret, struct error *err)
 {
 	struct dm_task *task;
-	int ret = 0;
 
-	if (!kernel_has_mapper())
-		return error_operation(err, ENODEV,
-			"this kernel has no device-mapper loaded, so no mirror can be active here");
-	/* VERSION alone needs no privilege in the kernel; LIST does. */
+	*ret = 0;
+	if (!kernel_has_mapper()) {
+		*ret = error_operation(err, ENODEV, "this kernel has no device-mapper loaded, so no "
+				       "mirror can be active here");
+		return NULL;
+	}
 	task = task_new(DM_DEVICE_LIST);
-	if (!task || !dm_task_run(task))
-		ret = task_error(task, "listing the devices", err);
+	if (task && dm_task_run(task))
+		return task;
+	*ret = task_error(task, "listing the devices", err);
+	if (task)
+		dm_task_destroy(task);
+	return NULL;
+}
+
+int mapper_probe(struct error *err)
+{
+	int ret;
+	struct dm_task *task = task_run_list(&ret, err);
+
 	if (task)
 		dm_task_destroy(task);
 	return ret;
@@ -79,7 +93,7 @@ void mapper_release(void)
 	dm_lib_release();
 }
 
-static uint64_t diskseq_of_number(dev_t number)
+uint64_t mapped_diskseq(dev_t number)
 {
 	uint64_t diskseq = 0;
 	char path[64];
@@ -111,7 +125,6 @@ static void mapped_device_fill(struct mapped_device *device, struct dm_task *tas
 	device->has_table = info->live_table;
 	device->has_inactive_table = info->inactive_table;
 	device->event_nr = info->event_nr;
-	device->diskseq = diskseq_of_number(device->number);
 }
 
 static bool task_set_number(struct dm_task *task, dev_t number)
@@ -146,7 +159,8 @@ static struct dm_task *task_run_on(int type, dev_t number, enum mapped_slot slot
 	return NULL;
 }
 
-int mapped_device_read(struct mapped_device *device, dev_t number, struct error *err)
+/* All but its diskseq, which the kernel tells elsewhere. */
+static int device_read(struct mapped_device *device, dev_t number, struct error *err)
 {
 	struct dm_info info;
 	struct dm_task *task;
@@ -160,6 +174,15 @@ int mapped_device_read(struct mapped_device *device, dev_t number, struct error 
 	mapped_device_fill(device, task, &info);
 	dm_task_destroy(task);
 	return 0;
+}
+
+int mapped_device_read(struct mapped_device *device, dev_t number, struct error *err)
+{
+	int ret = device_read(device, number, err);
+
+	if (!ret)
+		device->diskseq = mapped_diskseq(number);
+	return ret;
 }
 
 static size_t names_count(const struct dm_names *names)
@@ -181,7 +204,7 @@ static int names_read(struct mapped_device *devices, size_t *nr_devices,
 
 	for (i = 0; i < count; i++) {
 		struct error why = { 0 };
-		int ret = mapped_device_read(&devices[nr], (dev_t)names->dev, &why);
+		int ret = device_read(&devices[nr], (dev_t)names->dev, &why);
 
 		if (!ret)
 			nr++;
@@ -196,22 +219,17 @@ static int names_read(struct mapped_device *devices, size_t *nr_devices,
 int mapped_device_list(struct mapped_device **devices, size_t *nr_devices,
 		       struct error *err)
 {
-	struct mapped_device *list = NULL;
+	struct mapped_device *list;
 	struct dm_names *names;
-	struct dm_task *task = NULL;
+	struct dm_task *task;
 	size_t count;
 	int ret;
 
 	*devices = NULL;
 	*nr_devices = 0;
-	ret = mapper_probe(err);
-	if (ret)
-		goto out;
-	task = task_new(DM_DEVICE_LIST);
-	if (!task || !dm_task_run(task)) {
-		ret = task_error(task, "listing the devices", err);
-		goto out;
-	}
+	task = task_run_list(&ret, err);
+	if (!task)
+		return ret;
 	names = dm_task_get_names(task);
 	count = names_count(names);
 	list = calloc(count ? count : 1, sizeof(*list));
@@ -219,9 +237,7 @@ int mapped_device_list(struct mapped_device **devices, size_t *nr_devices,
 		ret = error_operation(err, ENOMEM, "not enough memory to list the dm devices");
 	else
 		ret = names_read(list, nr_devices, names, count, err);
-out:
-	if (task)
-		dm_task_destroy(task);
+	dm_task_destroy(task);
 	if (ret)
 		free(list);
 	else
@@ -247,8 +263,8 @@ static int table_add(struct mapped_table *table, uint64_t start, uint64_t length
 	return target->type && target->params ? 0 : -ENOMEM;
 }
 
-int mapped_table_read(struct mapped_table *table, dev_t number, enum mapped_slot slot,
-		      struct error *err)
+int mapped_table_read_of(struct mapped_device *device, struct mapped_table *table, dev_t number,
+			 enum mapped_slot slot, struct error *err)
 {
 	int type = slot == MAPPED_STATUS ? DM_DEVICE_STATUS : DM_DEVICE_TABLE;
 	char *target_type, *params;
@@ -263,6 +279,7 @@ int mapped_table_read(struct mapped_table *table, dev_t number, enum mapped_slot
 	task = task_run_on(type, number, slot, &info, &ret, err);
 	if (!task)
 		return ret;
+	mapped_device_fill(device, task, &info);
 	do {
 		next = dm_get_next_target(task, next, &start, &length, &target_type, &params);
 		if (target_type)
@@ -275,6 +292,14 @@ int mapped_table_read(struct mapped_table *table, dev_t number, enum mapped_slot
 	}
 	dm_task_destroy(task);
 	return ret;
+}
+
+int mapped_table_read(struct mapped_table *table, dev_t number, enum mapped_slot slot,
+		      struct error *err)
+{
+	struct mapped_device ignored;
+
+	return mapped_table_read_of(&ignored, table, number, slot, err);
 }
 
 void mapped_table_free(struct mapped_table *table)

@@ -24,7 +24,7 @@ struct mapped_device {
 	bool has_table;
 	bool has_inactive_table;	/* loaded, waits for a resume */
 	uint32_t event_nr;
-	uint64_t diskseq;	/* never used twice in one boot; 0: kernel before 5.15 */
+	uint64_t diskseq;	/* as mapped_diskseq(), where it was asked for */
 };
 
 struct mapped_target {
@@ -53,17 +53,23 @@ int mapper_probe(struct error *err);
  * next question opens it again. */
 void mapper_release(void);
 
-/* All dm devices. `devices` is allocated, freed with free(). */
+/* Never used twice in one boot; 0: there is no such device, or a kernel before 5.15. */
+uint64_t mapped_diskseq(dev_t number);
+
+/* All dm devices, without their diskseq. `devices` is allocated, freed with free(). */
 int mapped_device_list(struct mapped_device **devices, size_t *nr_devices,
 		       struct error *err);
 
-/* One device by number. -ENXIO when there is none. */
+/* One device by number, with its diskseq. -ENXIO when there is none. */
 int mapped_device_read(struct mapped_device *device, dev_t number, struct error *err);
 
 /* A device's table or status; an empty slot gives no targets. -ENXIO when the
  * device is gone. Freed with mapped_table_free(), which accepts a zeroed one. */
 int mapped_table_read(struct mapped_table *table, dev_t number, enum mapped_slot slot,
 		      struct error *err);
+/* The same, and out of the same answer the device, without its diskseq. */
+int mapped_table_read_of(struct mapped_device *device, struct mapped_table *table, dev_t number,
+			 enum mapped_slot slot, struct error *err);
 void mapped_table_free(struct mapped_table *table);
 
 /* The table as `dmsetup table` prints it, for comparing; allocated, NULL when

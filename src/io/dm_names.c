@@ -340,6 +340,7 @@ static int search_result(struct mapped_device *found, char **note, const struct 
 		return error_operation(err, ENOMEM, "not enough memory to look for %s", search->word);
 	}
 	*found = *first->device;
+	found->diskseq = mapped_diskseq(found->number);
 	return 0;
 }
 

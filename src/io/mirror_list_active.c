@@ -186,7 +186,7 @@ static int mirror_add(struct gathering *gathering, const struct mapped_device *d
 	if (!listed)
 		return -ENOMEM;
 	found->number = device->number;
-	found->diskseq = device->diskseq;
+	found->diskseq = mapped_diskseq(device->number);
 	found->params = strdup(target->params);
 	listed->segmented = segmented;
 	listed->mirror.activity = device->suspended ? MIRROR_SUSPENDED : MIRROR_ACTIVE;

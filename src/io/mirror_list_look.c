@@ -13,16 +13,18 @@
 #define PAUSE_NS 100000000L	/* between looks */
 
 /* The 2006 kernel's status has no letters, a daemon's log no counts: what there is. */
-static bool status_read(struct mirror_status *status, const struct listed_mirror *listed,
-			const struct found_mirror *found)
+static bool status_read(struct mirror_status *status, struct sync_look *look,
+			const struct listed_mirror *listed, const struct found_mirror *found)
 {
 	const struct mapped_target *target;
+	struct mapped_device device;
 	struct mapped_table table;
 	struct error ignored = { 0 };
 	bool known;
 
-	if (mapped_table_read(&table, found->number, MAPPED_STATUS, &ignored))
+	if (mapped_table_read_of(&device, &table, found->number, MAPPED_STATUS, &ignored))
 		return false;
+	look->suspended |= device.suspended;
 	target = mapped_table_at(&table, listed->mirror.start);
 	known = target && !strcmp(target->type, "mirror") &&
 		!mirror_status_parse(status, target->params, &ignored);
@@ -30,7 +32,7 @@ static bool status_read(struct mirror_status *status, const struct listed_mirror
 	return known;
 }
 
-/* Is it still this device with this table? */
+/* Is it still the device that was found, with the table that was found? */
 static bool is_unchanged(const struct listed_mirror *listed, const struct found_mirror *found,
 			 bool *suspended)
 {
@@ -40,14 +42,13 @@ static bool is_unchanged(const struct listed_mirror *listed, const struct found_
 	struct error ignored = { 0 };
 	bool same;
 
-	if (mapped_device_read(&device, found->number, &ignored))
+	if (mapped_table_read_of(&device, &table, found->number, MAPPED_TABLE, &ignored))
 		return false;
 	*suspended |= device.suspended;
-	if (device.diskseq != found->diskseq || strcmp(device.name, listed->mirror.name) ||
-	    mapped_table_read(&table, found->number, MAPPED_TABLE, &ignored))
-		return false;
 	target = mapped_table_at(&table, listed->mirror.start);
-	same = target && !strcmp(target->type, "mirror") && !strcmp(target->params, found->params);
+	same = mapped_diskseq(found->number) == found->diskseq &&
+	       !strcmp(device.name, listed->mirror.name) &&
+	       target && !strcmp(target->type, "mirror") && !strcmp(target->params, found->params);
 	mapped_table_free(&table);
 	return same;
 }
@@ -75,8 +76,7 @@ static void look_before(struct listed_mirror *listed, struct found_mirror *found
 	struct sync_look *look = &found->look;
 
 	*look = (struct sync_look){ 0 };
-	look->changed = !is_unchanged(listed, found, &look->suspended);
-	look->status_known = status_read(&look->before, listed, found);
+	look->status_known = status_read(&look->before, look, listed, found);
 	if (look->status_known)
 		status_apply(listed, &look->before);
 }
@@ -85,7 +85,7 @@ static void look_after(struct listed_mirror *listed, struct found_mirror *found)
 {
 	struct sync_look *look = &found->look;
 
-	if (!status_read(&look->after, listed, found))
+	if (!status_read(&look->after, look, listed, found))
 		look->status_known = false;
 	if (!is_unchanged(listed, found, &look->suspended))
 		look->changed = true;
