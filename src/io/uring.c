@@ -153,6 +153,23 @@ static int uring_wait(struct block_engine *engine, int timeout_ms)
 	return 0;
 }
 
+static struct iovec arena_of(const struct uring_engine *uring)
+{
+	return (struct iovec){
+		.iov_base = uring->base.buffers,
+		.iov_len = uring->base.buffer_bytes * uring->base.nr_buffers,
+	};
+}
+
+/* For whoever gets this memory next. */
+static void release_arena(struct uring_engine *uring)
+{
+	struct iovec arena = arena_of(uring);
+
+	if (uring->fixed)
+		madvise(arena.iov_base, arena.iov_len, MADV_DOFORK);
+}
+
 /*
  * With requests in flight nothing is torn down: the kernel may still write into
  * the buffers, and nobody can wait for a device that hangs. At exit the kernel
@@ -170,6 +187,7 @@ static void uring_destroy(struct block_engine *engine)
 		return;
 	}
 	io_uring_queue_exit(&uring->ring);
+	release_arena(uring);
 	block_engine_fini(engine);
 	free(uring->cached);
 	free(uring);
@@ -185,19 +203,18 @@ static const struct block_engine_ops uring_ops = {
 };
 
 /* Registration saves pinning the pages at each request. It may be refused
- * (RLIMIT_MEMLOCK on older kernels); plain reads then do. */
+ * (RLIMIT_MEMLOCK on older kernels); plain reads then do. Pages that are pinned are
+ * copied at every fork(), whether the child looks at them or not, so it gets none. */
 static void register_arena(struct uring_engine *uring)
 {
-	struct block_engine *engine = &uring->base;
-	struct iovec arena = {
-		.iov_base = engine->buffers,
-		.iov_len = engine->buffer_bytes * engine->nr_buffers,
-	};
+	struct iovec arena = arena_of(uring);
 
 	if (!arena.iov_len)
 		return;
 	madvise(arena.iov_base, arena.iov_len, MADV_HUGEPAGE);
 	uring->fixed = io_uring_register_buffers(&uring->ring, &arena, 1) == 0;
+	if (uring->fixed)
+		madvise(arena.iov_base, arena.iov_len, MADV_DONTFORK);
 }
 
 /* io_uring came before the plain read and write operations that are used here. */
