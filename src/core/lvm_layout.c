@@ -314,9 +314,23 @@ static int log_set(struct lvm_mirror *mirror, const struct layout *layout)
 	return place_of_lv(&mirror->log, layout, log);
 }
 
+/* pvmove's own are made to fit the piece that is moved when LVM activates it, whatever its
+ * metadata says (LVM adjusted_mirror_region_size(): the largest power of two of extents
+ * that divides it). */
+static uint64_t region_sectors_of(const struct lvm_mirror *mirror, const struct layout *layout,
+				  const struct lvm_segment *segment)
+{
+	uint64_t extents = segment->sectors / layout->vg->extent_sectors;
+	uint64_t most = (extents & -extents) * layout->vg->extent_sectors;
+
+	return mirror->lv->move_pv && most && most < segment->region_sectors ? most :
+	       segment->region_sectors;
+}
+
 static int legs_set(struct lvm_mirror *mirror, const struct layout *layout,
 		    const struct lvm_segment *segment)
 {
+	uint64_t region_sectors = region_sectors_of(mirror, layout, segment);
 	struct region_geometry geometry;
 	struct error why = { .kind = ERROR_NONE };
 	int r = 0;
@@ -324,11 +338,11 @@ static int legs_set(struct lvm_mirror *mirror, const struct layout *layout,
 	if (segment->nr_areas < MIRROR_LEGS_MIN || segment->nr_areas > MIRROR_LEGS_MAX)
 		return contradiction(layout, mirror->lv, "it has %zu legs, and a mirror has %u to "
 				     "%u", segment->nr_areas, MIRROR_LEGS_MIN, MIRROR_LEGS_MAX);
-	if (region_geometry_init(&geometry, segment->sectors, segment->region_sectors, &why))
+	if (region_geometry_init(&geometry, segment->sectors, region_sectors, &why))
 		return contradiction(layout, mirror->lv, "%s", why.text);
 	mirror->start = segment->start;
 	mirror->length = segment->sectors;
-	mirror->region_size = segment->region_sectors;
+	mirror->region_size = (uint32_t)region_sectors;
 	while (mirror->nr_legs < segment->nr_areas && !r) {
 		struct lvm_area *area = &segment->areas[mirror->nr_legs];
 

@@ -240,6 +240,12 @@ START_TEST(pvmove)
 	ck_assert_int_eq(mirror.log_kind, MIRROR_LOG_CORE);
 	ck_linear(&mirror.legs[0], "pvmove0", 0, 0, 16384, "/dev/ubda", 2048 + 8 * 2048);
 	done();
+	/* A piece that its regions do not divide: 8 extents' worth is what LVM will take. */
+	read_text(lvm_text_replace(lvm_text_recorded("pvmove-inactive"), "\"region_size\":\"4096\"",
+				   "\"region_size\":\"65536\""));
+	ck_assert_int_eq(layout_of("pvmove0", &start), 0);
+	ck_assert_uint_eq(mirror.region_size, 16384);
+	done();
 	refused_recorded("pvmove-inactive", "linear", -EINVAL, "what moves it just now is one: "
 			 "vg/pvmove0");
 	refused_recorded("pvmove-of-an-image", "lv", -EOPNOTSUPP, "vg/lv_mimage_0, a part of the "
