@@ -15,16 +15,38 @@
 #include "io/dm_names.h"
 #include "io/watch.h"
 
+/* What pvmove moves a piece of the volume with just now: "vg/pvmove0". */
+static bool find_pvmove(char *name, size_t room, const struct mapped_table *table)
+{
+	for (size_t i = 0; i < table->nr_targets; i++) {
+		struct mapped_device below;
+		struct error why = { 0 };
+		char word[32];
+		dev_t number;
+
+		if (!strcmp(table->targets[i].type, "linear") &&
+		    sscanf(table->targets[i].params, "%31s", word) == 1 &&
+		    device_number_parse(&number, word) && !mapped_device_read(&below, number, &why) &&
+		    mapped_lv_name(name, room, &below) && lv_name_is_pvmove(strchr(name, '/') + 1))
+			return true;
+	}
+	return false;
+}
+
 static int refuse_no_mirror(const struct mapped_device *device,
 			    const struct mapped_table *table, struct error *err)
 {
 	const char *type = table->nr_targets ? table->targets[0].type : NULL;
+	char pvmove[256];
 
 	if (!type)
 		return error_usage(err, "%s has no live table, so it is no mirror", device->name);
 	if (!strcmp(type, "snapshot-origin"))
 		return error_usage(err, "%s is the origin of a snapshot, and what lies below it is no "
 				   "mirror either", device->name);
+	if (find_pvmove(pvmove, sizeof(pvmove), table))
+		return error_usage(err, "%s is no mirror (its table says %s); what moves it just now is "
+				   "one: %s", device->name, type, pvmove);
 	return error_usage(err, "%s is no mirror: its table says %s", device->name, type);
 }
 

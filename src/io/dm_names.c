@@ -145,6 +145,11 @@ bool mapped_lv_name(char *name, size_t room, const struct mapped_device *device)
 	return fits;
 }
 
+bool lv_name_is_pvmove(const char *lv)
+{
+	return !strncmp(lv, "pvmove", 6) && isdigit((unsigned char)lv[6]);
+}
+
 /* --- readings ------------------------------------------------------------------------ */
 
 static void search_add(struct search *search, const struct mapped_device *named,

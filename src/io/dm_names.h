@@ -20,6 +20,10 @@ int mapped_device_find(struct mapped_device *found, char **note, const char *wor
  * when it is none, or what its name says cannot be one's. */
 bool mapped_lv_name(char *name, size_t room, const struct mapped_device *device);
 
+/* Is this, behind the "vg/", the name of what pvmove moves data with? LVM gives it to
+ * nothing else. */
+bool lv_name_is_pvmove(const char *lv);
+
 /* Is it the layer below a volume that LVM is converting, which holds the mirror as it
  * was, log on disk and all? */
 bool mapped_is_conversion_layer(const struct mapped_device *device);

@@ -61,7 +61,7 @@ static void kind_of_lv(struct listed_mirror *listed, const char *dm_name, char *
 {
 	if (suffix_cut(lv, "_mimagetmp_"))
 		listed->kind = LISTED_CONVERTING;
-	else if (!strncmp(lv, "pvmove", 6) && isdigit((unsigned char)lv[6]))
+	else if (lv_name_is_pvmove(lv))
 		listed->kind = LISTED_PVMOVE;
 	else if (is_real_layer(dm_name))
 		listed->kind = LISTED_UNDER_SNAPSHOT;
