@@ -4,25 +4,19 @@
 #include <blkid/blkid.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/region.h"
+#include "io/probe_child.h"
 
 /* The answers of blkid_do_safeprobe(). */
 #define PROBE_FOUND 0
 #define PROBE_NOTHING 1
 #define PROBE_AMBIVALENT (-2)
-
-/* libblkid's buffered reads cannot be interrupted, so a child of our own makes them
- * and a device that hangs costs this much, not the run. */
-#define PROBE_MS 2000
 
 /* Labels come from the disk: what a terminal could act on becomes '?'. */
 static void take_value(blkid_probe probe, const char *name, char *out, size_t room)
@@ -98,33 +92,18 @@ static int open_again(const struct block_file *file)
 	return -ESTALE;
 }
 
-/* What the child tells: its verdict and what it found. */
-struct answer {
-	int ret;
-	struct signature signature;
+struct wanted {
+	const struct device *device;
+	uint64_t sectors;
 };
 
-static void probe_and_tell(const struct device *device, uint64_t sectors, int out)
+static int probe_device(void *signature, void *context)
 {
-	struct answer answer = { .ret = 0 };
-	int fd = open_again(device->file);
+	const struct wanted *wanted = context;
+	int fd = open_again(wanted->device->file);
 
-	answer.ret = fd < 0 ? fd : probe_run(&answer.signature, fd,
-					     device->offset * SECTOR_BYTES, sectors * SECTOR_BYTES);
-	_exit(write(out, &answer, sizeof(answer)) != sizeof(answer));
-}
-
-/* A signal ends the wait too: its sender does not want to wait for a label. */
-static int wait_for_answer(int in, struct answer *answer)
-{
-	struct pollfd ready = { .fd = in, .events = POLLIN };
-	int r = poll(&ready, 1, PROBE_MS);
-
-	if (r < 0)
-		return -errno;
-	if (r == 0)
-		return -ETIMEDOUT;
-	return read(in, answer, sizeof(*answer)) == sizeof(*answer) ? 0 : -EIO;
+	return fd < 0 ? fd : probe_run(signature, fd, wanted->device->offset * SECTOR_BYTES,
+				       wanted->sectors * SECTOR_BYTES);
 }
 
 /* From its start: what lies on one file, and can be probed through it. */
@@ -138,32 +117,14 @@ static uint64_t in_one_piece(const struct device *device)
 int signature_probe(struct signature *signature, const struct device *device,
 		    uint64_t length)
 {
-	uint64_t sectors = device->block.sectors;
-	struct answer answer = { .ret = -EIO };
-	int ends[2], ret;
-	pid_t child;
+	struct wanted wanted = { .device = device, .sectors = device->block.sectors };
 
 	memset(signature, 0, sizeof(*signature));
-	if (length && length < sectors)
-		sectors = length;
-	if (sectors > in_one_piece(device))
-		sectors = in_one_piece(device);
-	if (pipe2(ends, O_CLOEXEC))
-		return -errno;
-	child = fork();
-	if (child == 0)
-		probe_and_tell(device, sectors, ends[1]);
-	close(ends[1]);
-	ret = child < 0 ? -EAGAIN : wait_for_answer(ends[0], &answer);
-	close(ends[0]);
-	if (child > 0 && ret)
-		kill(child, SIGKILL);	/* a device that hangs holds it: not waited for */
-	else if (child > 0)
-		waitpid(child, NULL, 0);
-	if (ret || answer.ret)
-		return ret ? ret : answer.ret;
-	*signature = answer.signature;
-	return 0;
+	if (length && length < wanted.sectors)
+		wanted.sectors = length;
+	if (wanted.sectors > in_one_piece(device))
+		wanted.sectors = in_one_piece(device);
+	return probe_child_ask(signature, sizeof(*signature), probe_device, &wanted);
 }
 
 /* Names for people where libblkid's own would puzzle. */

@@ -13,7 +13,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "io/probe_child.h"
+
 #define LVM_PREFIX "LVM-"
+#define PARTITION_UUID_ROOM (NAME_MAX + 1)
 #define LVM_IDS_END (strlen(LVM_PREFIX) + 64)	/* of VG and LV, 32 letters each */
 
 static const struct host_roots usual_roots = { .sys = "/sys", .dev = "/dev" };
@@ -186,39 +189,53 @@ static bool partition_uuid_of_table(char *uuid, size_t room, blkid_partlist list
 	return text && *text && (size_t)snprintf(uuid, room, "%s", text) < room;
 }
 
+struct partition_wanted {
+	const char *disk;
+	const struct host_roots *roots;
+	dev_t dev;
+};
+
+static int partition_uuid_read(void *uuid, void *context)
+{
+	const struct partition_wanted *wanted = context;
+	blkid_probe probe = blkid_new_probe_from_filename(wanted->disk);
+	blkid_partlist list;
+	bool found;
+
+	if (!probe)
+		return -EIO;
+	blkid_probe_enable_superblocks(probe, 0);
+	blkid_probe_enable_partitions(probe, 1);
+	list = blkid_probe_get_partitions(probe);
+	found = list && partition_uuid_of_table(uuid, PARTITION_UUID_ROOM, list, wanted->roots,
+						wanted->dev);
+	blkid_free_probe(probe);
+	return found ? 0 : -ENOENT;
+}
+
 /* Without udev, on a kernel that does not tell: the disk's own table. */
-static bool partition_uuid_probe(char *uuid, size_t room, const struct host_roots *roots,
+static bool partition_uuid_probe(char uuid[PARTITION_UUID_ROOM], const struct host_roots *roots,
 				 dev_t dev)
 {
+	struct partition_wanted wanted = { .roots = roots, .dev = dev };
 	char node[PATH_MAX], number[32];
 	unsigned int disk_major, disk_minor;
-	blkid_partlist list;
-	blkid_probe probe;
-	bool found = false;
 
 	if (!attribute_read(number, sizeof(number), roots, dev, "../dev") ||
 	    sscanf(number, "%u:%u", &disk_major, &disk_minor) != 2 ||
 	    !node_path(node, roots, makedev(disk_major, disk_minor)))
 		return false;
-	probe = blkid_new_probe_from_filename(node);
-	if (!probe)
-		return false;
-	blkid_probe_enable_superblocks(probe, 0);
-	blkid_probe_enable_partitions(probe, 1);
-	list = blkid_probe_get_partitions(probe);
-	if (list)
-		found = partition_uuid_of_table(uuid, room, list, roots, dev);
-	blkid_free_probe(probe);
-	return found;
+	wanted.disk = node;
+	return probe_child_ask(uuid, PARTITION_UUID_ROOM, partition_uuid_read, &wanted) == 0;
 }
 
 static bool partition_name(char *name, size_t room, const struct host_roots *roots, dev_t dev)
 {
-	char uuid[NAME_MAX + 1], *at;
+	char uuid[PARTITION_UUID_ROOM] = "", *at;
 
 	if (!uevent_read(uuid, sizeof(uuid), roots, dev, "PARTUUID") &&
 	    !link_find(uuid, roots, dev, "by-partuuid") &&
-	    !partition_uuid_probe(uuid, sizeof(uuid), roots, dev))
+	    !partition_uuid_probe(uuid, roots, dev))
 		return false;
 	/* "00000000-01": a DOS label that was never given an id. */
 	if (begins(uuid, "00000000-"))

@@ -41,6 +41,7 @@ static Suite *(*const suites[])(void) = {
 	identify_suite,
 	identity_suite,
 	stable_name_suite,
+	probe_child_suite,
 	journal_suite,
 	journal_file_suite,
 	state_suite,

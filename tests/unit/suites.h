@@ -36,6 +36,7 @@ Suite *config_suite(void);
 Suite *identify_suite(void);
 Suite *identity_suite(void);
 Suite *stable_name_suite(void);
+Suite *probe_child_suite(void);
 Suite *journal_suite(void);
 Suite *journal_file_suite(void);
 Suite *state_suite(void);
