@@ -167,7 +167,7 @@ static void release_arena(struct uring_engine *uring)
 	struct iovec arena = arena_of(uring);
 
 	if (uring->fixed)
-		madvise(arena.iov_base, arena.iov_len, MADV_DOFORK);
+		madvise(arena.iov_base, arena.iov_len, MADV_KEEPONFORK);
 }
 
 /*
@@ -204,7 +204,9 @@ static const struct block_engine_ops uring_ops = {
 
 /* Registration saves pinning the pages at each request. It may be refused
  * (RLIMIT_MEMLOCK on older kernels); plain reads then do. Pages that are pinned are
- * copied at every fork(), whether the child looks at them or not, so it gets none. */
+ * copied at every fork(), whether the child looks at them or not, so it gets empty ones.
+ * (Not MADV_DONTFORK: User Mode Linux leaves a child the parent's pages where it then
+ * maps something of its own.) */
 static void register_arena(struct uring_engine *uring)
 {
 	struct iovec arena = arena_of(uring);
@@ -214,7 +216,7 @@ static void register_arena(struct uring_engine *uring)
 	madvise(arena.iov_base, arena.iov_len, MADV_HUGEPAGE);
 	uring->fixed = io_uring_register_buffers(&uring->ring, &arena, 1) == 0;
 	if (uring->fixed)
-		madvise(arena.iov_base, arena.iov_len, MADV_DONTFORK);
+		madvise(arena.iov_base, arena.iov_len, MADV_WIPEONFORK);
 }
 
 /* io_uring came before the plain read and write operations that are used here. */
