@@ -156,26 +156,38 @@ static int read_first(struct reader *reader, uint64_t sectors, struct error *err
 	return r ? read_failed(reader, r, err), r : 0;
 }
 
+/* Of a log whose mirror is not known: what its header says. */
+static int header_regions(struct reader *reader, uint64_t *nr_regions, struct error *err)
+{
+	uint64_t sectors = clip_sectors(reader->device, MIRROR_LOG_BITS_OFFSET);
+	struct mirror_log_header header;
+	int r = read_first(reader, sectors, err);
+
+	if (r)
+		return r;
+	mirror_log_header_decode(&header, reader->bytes, sectors * SECTOR_BYTES);
+	free(reader->bytes);
+	reader->bytes = NULL;
+	*nr_regions = header.nr_regions;
+	return 0;
+}
+
 int log_area_read(struct log_area *area, struct block_engine *engine,
 		  struct block_device *device, uint64_t nr_regions, struct error *err)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
-	uint64_t sectors = clip_sectors(device, MIRROR_LOG_BITS_OFFSET);
-	struct mirror_log_header header;
-	int r;
+	uint64_t sectors;
+	int r = 0;
 
 	memset(area, 0, sizeof(*area));
 	if (!reader)
 		return error_operation(err, ENOMEM, "%s: not enough memory to read it", device->name);
 	reader->engine = engine;
 	reader->device = device;
-	r = read_first(reader, sectors, err);
+	if (!nr_regions)
+		r = header_regions(reader, &nr_regions, err);
 	if (r)
 		goto out;
-	mirror_log_header_decode(&header, reader->bytes, sectors * SECTOR_BYTES);
-	free(reader->bytes);
-	if (!nr_regions)
-		nr_regions = header.nr_regions;
 	if (nr_regions > REGION_COUNT_MAX)
 		nr_regions = REGION_COUNT_MAX;
 	sectors = clip_sectors(device, mirror_log_bytes(nr_regions));

@@ -30,7 +30,7 @@
 #define LANES 8u
 #define GIVEN_UP_MAX 16u	/* then the rest is not tried: every one is a process */
 #define POLL_MS 50
-#define PATIENCE_MS 10		/* what takes longer gets one more process each time */
+#define PATIENCE_MS 50	/* what takes longer gets one more process each time */
 
 enum slot_state { SLOT_WAITING, SLOT_READING, SLOT_DONE, SLOT_GIVEN_UP };
 
