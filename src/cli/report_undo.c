@@ -33,19 +33,26 @@ static void print_journal(const struct undo_job *job)
 	}
 }
 
-static void print_bits(const struct undo_job *job)
+void report_undo_blocks(const struct undo_job *job)
 {
 	uint64_t sectors = bitmap_count(&job->sectors), blocks = sectors / job->block_sectors;
+	char text[LIST_BYTES + 200], list[LIST_BYTES];
+
+	report_text_regions(list, sizeof(list), &job->sectors);
+	snprintf(text, sizeof(text), "%" PRIu64 " block%s of %" PRIu32 " bytes of the log: sector%s %s; every other byte stays as it is",
+		 blocks, plural(blocks), job->block_sectors * SECTOR_BYTES, plural(sectors), list);
+	report_text_paragraph("", text);
+}
+
+static void print_bits(const struct undo_job *job)
+{
 	char text[LIST_BYTES + 200], list[LIST_BYTES];
 
 	report_text_regions(list, sizeof(list), &job->back);
 	snprintf(text, sizeof(text), "set %" PRIu64 " clean bit%s again: region%s %s", job->nr_back,
 		 plural(job->nr_back), plural(job->nr_back), list);
 	report_text_paragraph("PLAN", text);
-	report_text_regions(list, sizeof(list), &job->sectors);
-	snprintf(text, sizeof(text), "%" PRIu64 " block%s of %" PRIu32 " bytes of the log: sector%s %s; every other byte stays as it is",
-		 blocks, plural(blocks), job->block_sectors * SECTOR_BYTES, plural(sectors), list);
-	report_text_paragraph("", text);
+	report_undo_blocks(job);
 }
 
 static void print_refused(const struct undo_job *job)

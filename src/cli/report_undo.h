@@ -11,6 +11,9 @@ void report_undo_text(const struct undo_job *job);
 /* All of it, as one object. */
 void report_undo_json(const struct undo_job *job);
 
+/* Of a plan: what of the log is written. */
+void report_undo_blocks(const struct undo_job *job);
+
 /* --- report_undo_resync.c: the parts that are of a resync's journal --- */
 
 void report_undo_resync_journal(const struct undo_job *job);

@@ -79,7 +79,6 @@ void report_undo_resync_journal(const struct undo_job *job)
 
 static void print_bits(const struct undo_job *job)
 {
-	uint64_t sectors = bitmap_count(&job->sectors), blocks = sectors / job->block_sectors;
 	char text[LIST_BYTES + 200], list[LIST_BYTES];
 
 	if (!job->nr_clear) {
@@ -90,10 +89,7 @@ static void print_bits(const struct undo_job *job)
 	snprintf(text, sizeof(text), "clear %" PRIu64 " clean bit%s: region%s %s", job->nr_clear,
 		 plural(job->nr_clear), plural(job->nr_clear), list);
 	report_text_paragraph("PLAN", text);
-	report_text_regions(list, sizeof(list), &job->sectors);
-	snprintf(text, sizeof(text), "%" PRIu64 " block%s of %" PRIu32 " bytes of the log: sector%s %s; every other byte stays as it is",
-		 blocks, plural(blocks), job->block_sectors * SECTOR_BYTES, plural(sectors), list);
-	report_text_paragraph("", text);
+	report_undo_blocks(job);
 }
 
 static void print_legs(const struct undo_job *job)
