@@ -99,10 +99,11 @@ static int exit_status_of(const struct list_report *report)
 	int status = 0;
 
 	for (size_t i = 0; i < report->list->nr; i++) {
-		struct finding_list findings = { .nr = 0 };
+		struct finding_list findings;
 
 		if (!report->wanted[i])
 			continue;
+		findings.nr = 0;	/* large: the rest is not cleared */
 		listed_mirror_judge(&findings, &report->list->mirrors[i]);
 		status |= listed_exit_status(&findings);
 	}
