@@ -167,7 +167,8 @@ static void add_findings(struct resync_job *job, const struct resync_result *res
 			    (unsigned long long)unread->sectors[VERDICT_UNVERIFIABLE]);
 	if (result->end == RESYNC_CHANGED)
 		finding_add(findings, FINDING_CHANGED, "%s", job->change);
-	if (result->end == RESYNC_STOPPED)
+	if (result->end == RESYNC_STOPPED ||
+	    (result->end == RESYNC_CHANGED && signals_stop_wanted()))
 		finding_add(findings, FINDING_UNFINISHED, "%s", result->hung ?
 			    "a device did not answer" : "");
 }

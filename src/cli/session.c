@@ -260,7 +260,7 @@ void session_look_again(struct session *session)
 
 void session_tell_change(const struct session *session, const char *change)
 {
-	fprintf(stderr, "mirrorctl: %s has changed while it was written (%s): audit it when nothing changes it any more\n",
+	fprintf(stderr, "mirrorctl: %s changed while it was written, or may have (%s): audit it when nothing changes it any more\n",
 		session->opened.mirror.name, change);
 }
 
@@ -270,7 +270,7 @@ int session_check_after(struct session *session, const char *what, struct error 
 
 	if (session_unchanged(session, true, change, sizeof(change)))
 		return 0;
-	return error_operation(err, ESTALE, "%s has changed meanwhile (%s); %s, so audit it when nothing changes it any more",
+	return error_operation(err, ESTALE, "%s changed meanwhile, or may have (%s); %s, so audit it when nothing changes it any more",
 			       session->opened.mirror.name, change, what);
 }
 

@@ -17,9 +17,20 @@ int lvm_probe(struct error *err);
 
 /* Asked several times a second while an `lvm` runs: shall it be given up? NULL: never. */
 void lvm_watch_cancel(bool (*cancelled)(void *context), void *context);
-/* For this thread: what has to be done, or known, although the end was asked for. Returns
- * how it was before. */
-bool lvm_ignore_cancel(bool ignore);
+
+/* Somebody else who is asked that, of what one thread runs. */
+struct lvm_cancel {
+	bool (*wanted)(void *context);
+	void *context;
+};
+/* For this thread; NULL: whom lvm_watch_cancel() names, at once. Returns who was before. */
+const struct lvm_cancel *lvm_cancel_by(const struct lvm_cancel *cancel);
+/* What has to be done, or known, although the end was asked for has lvm_late_ms more from
+ * when that was noticed: a lock that somebody keeps must not keep us, too. */
+extern const struct lvm_cancel lvm_cancel_late;
+extern unsigned int lvm_late_ms;	/* the tests are less patient */
+/* Shall this thread give up what it waits for? */
+bool lvm_is_cancelled(void);
 
 /* Runs `lvm` with these words (NULL-terminated, "lvm" not among them). *output gets its
  * stdout (allocated, NUL-terminated; may be NULL), at most `max_bytes`. 0; -ENOENT as

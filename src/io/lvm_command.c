@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +31,12 @@
 #define FIRST_ROOM 65536u
 #define MESSAGES_ROOM 4096u
 
+unsigned int lvm_late_ms = 10000;
+
 static bool (*cancelled)(void *context);
 static void *cancelled_context;
-static __thread bool ignoring_cancel;
+static _Atomic uint64_t noticed_ms;	/* that it was; 0: it is not */
+static __thread const struct lvm_cancel *own_cancel;
 static const char usual_directories[] = "/usr/sbin:/sbin";
 static const char *directories = usual_directories;
 
@@ -40,19 +44,15 @@ void lvm_watch_cancel(bool (*function)(void *context), void *context)
 {
 	cancelled = function;
 	cancelled_context = context;
+	noticed_ms = 0;
 }
 
-bool lvm_ignore_cancel(bool ignore)
+const struct lvm_cancel *lvm_cancel_by(const struct lvm_cancel *cancel)
 {
-	bool before = ignoring_cancel;
+	const struct lvm_cancel *before = own_cancel;
 
-	ignoring_cancel = ignore;
+	own_cancel = cancel;
 	return before;
-}
-
-static bool is_cancelled(void)
-{
-	return !ignoring_cancel && cancelled && cancelled(cancelled_context);
 }
 
 void lvm_look_in(const char *list)
@@ -66,6 +66,26 @@ static uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool is_late(void *context)
+{
+	uint64_t none = 0, now = now_ms();
+
+	(void)context;
+	if (!cancelled || !cancelled(cancelled_context))
+		return false;
+	atomic_compare_exchange_strong(&noticed_ms, &none, now);
+	return now - noticed_ms >= lvm_late_ms;
+}
+
+const struct lvm_cancel lvm_cancel_late = { .wanted = is_late };
+
+bool lvm_is_cancelled(void)
+{
+	if (own_cancel)
+		return own_cancel->wanted(own_cancel->context);
+	return cancelled && cancelled(cancelled_context);
 }
 
 static void pause_ms(unsigned int ms)
@@ -301,7 +321,7 @@ static bool child_wait(struct run *run, uint64_t deadline)
 	unsigned int pause = 1;
 
 	while (!child_look(run)) {
-		if (now_ms() >= deadline || is_cancelled())
+		if (now_ms() >= deadline || lvm_is_cancelled())
 			return false;
 		pause_ms(pause);
 		if (pause < LOOK_MS / 2)
@@ -428,7 +448,7 @@ static int listen(struct run *run, unsigned int timeout_ms, uint64_t deadline)
 		bool gone = child_look(run), gathering = run->gathering;
 		int r = 0, nr = look(run, &r);
 
-		if (is_cancelled())
+		if (lvm_is_cancelled())
 			return was_cancelled(run);
 		if (now_ms() >= deadline)
 			return timed_out(run, timeout_ms);

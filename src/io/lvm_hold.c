@@ -366,15 +366,15 @@ int lvm_hold_take(struct lvm_hold **taken, const struct lvm_mirror *mirror, unsi
 int lvm_hold_release(struct lvm_hold *hold, struct error *err)
 {
 	struct error why = { 0 };
-	bool ignoring;
+	const struct lvm_cancel *before;
 	char *by_hand;
 	int r;
 
 	if (!hold)
 		return 0;
-	ignoring = lvm_ignore_cancel(true);
+	before = lvm_cancel_by(&lvm_cancel_late);
 	r = take_down(hold, &why);
-	lvm_ignore_cancel(ignoring);
+	lvm_cancel_by(before);
 	if (r) {
 		by_hand = hold_components_by_hand(hold->components);
 		error_operation(err, -r, "what kept LVM from %.100s could not be taken down: %.120s; by "

@@ -204,17 +204,20 @@ static int remove_device(const struct hold_component *component, struct error *e
 	return dm_map_remove(device.uuid, err);
 }
 
-static void lvm_deactivate(const struct hold_component active[HOLD_COMPONENTS_MAX])
+/* False: LVM has not answered, and waiting for it again would not help. */
+static bool lvm_deactivate(const struct hold_component active[HOLD_COMPONENTS_MAX])
 {
 	static const char *const options[] = { "-an", NULL };
+	int r = components_change(active, HOLD_COMPONENTS_MAX, options, NULL);
 
-	components_change(active, HOLD_COMPONENTS_MAX, options, NULL);
+	return r != -ETIMEDOUT && r != -ECANCELED;
 }
 
 int hold_components_deactivate(struct hold_component *components, struct error *err)
 {
 	struct hold_component active[HOLD_COMPONENTS_MAX];
 	struct lvm_report report = { 0 };
+	bool answered = false;
 	int nr, r = 0;
 
 	for (unsigned int i = 0; i < HOLD_COMPONENTS_MAX; i++) {
@@ -224,17 +227,17 @@ int hold_components_deactivate(struct hold_component *components, struct error *
 	}
 	nr = find_active(active, components, err);
 	if (nr > 0) {
-		lvm_deactivate(active);
+		answered = lvm_deactivate(active);
 		nr = find_active(active, components, err);
 	}
-	if (nr > 0 && !lvm_report_read(&report, NULL, NULL)) {
+	if (nr > 0 && answered && !lvm_report_read(&report, NULL, NULL)) {
 		rename_active(active, &report);
 		lvm_deactivate(active);
 		nr = find_active(active, components, err);
 	}
 	lvm_report_free(&report);
-	/* LVM does not want to: the group was exported meanwhile, or something else is wrong
-	 * with it. */
+	/* LVM does not want to, or cannot: the group was exported meanwhile, somebody keeps
+	 * it locked, or something else is wrong with it. */
 	for (unsigned int i = 0; i < HOLD_COMPONENTS_MAX && nr > 0; i++)
 		if (hold_component_used(&active[i])) {
 			int code = remove_device(&active[i], err);

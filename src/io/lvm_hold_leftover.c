@@ -316,7 +316,7 @@ int lvm_hold_clean_up(unsigned int *nr, struct error *err)
 	struct owned owned = { 0 };
 	unsigned int mirrors = 0;
 	size_t nr_devices = 0;
-	bool ignoring;
+	const struct lvm_cancel *before;
 	int r, code;
 
 	if (nr)
@@ -324,7 +324,7 @@ int lvm_hold_clean_up(unsigned int *nr, struct error *err)
 	/* The devices first: a map that is there now has its file already. */
 	if (geteuid() || mapped_device_list(&devices, &nr_devices, NULL))
 		return 0;
-	ignoring = lvm_ignore_cancel(true);
+	before = lvm_cancel_by(&lvm_cancel_late);
 	r = clean_files(&owned, &mirrors, err);
 	for (size_t i = 0; i < nr_devices; i++) {
 		if (!is_map(&devices[i]) ||
@@ -333,7 +333,7 @@ int lvm_hold_clean_up(unsigned int *nr, struct error *err)
 		code = clean_map(&devices[i], &mirrors, err);
 		r = r ? r : code;
 	}
-	lvm_ignore_cancel(ignoring);
+	lvm_cancel_by(before);
 	free(devices);
 	free(owned.ids);
 	if (nr)

@@ -12,12 +12,14 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/lvm_same.h"
+#include "io/lvm.h"
 #include "io/vg_lock.h"
 
 #define SEQNO_MS 30000u		/* to answer that */
@@ -35,7 +37,7 @@ struct hold_watch {
 	pthread_cond_t wake;		/* of the thread */
 	pthread_cond_t news;		/* of who waits for an answer */
 	/* under the mutex: */
-	bool wanted, stop;
+	bool wanted;
 	bool asking;
 	uint64_t nr_asked, nr_answered;	/* questions: begun, the last one that had an answer */
 	uint64_t asked_ms;		/* when that was put */
@@ -43,6 +45,7 @@ struct hold_watch {
 	bool changed;
 	struct error change;		/* … what has */
 	struct error failure;		/* of the last try, if that had no answer */
+	atomic_bool stop;
 	/* the thread's own: */
 	uint64_t seqno;
 };
@@ -154,12 +157,20 @@ static void note_answer(struct hold_watch *watch, uint64_t asked_ms, int r,
 	pthread_cond_broadcast(&watch->news);
 }
 
+static bool stop_wanted(void *context)
+{
+	const struct hold_watch *watch = context;
+
+	return watch->stop;
+}
+
 static void *watch_main(void *context)
 {
 	struct hold_watch *watch = context;
+	const struct lvm_cancel cancel = { .wanted = stop_wanted, .context = watch };
 
 	/* What is proven is recorded although the end was asked for. */
-	lvm_ignore_cancel(true);
+	lvm_cancel_by(&cancel);
 	pthread_mutex_lock(&watch->mutex);
 	while (!watch->stop) {
 		struct error err = { 0 };
@@ -203,6 +214,11 @@ static bool wait_for_answer(struct hold_watch *watch, uint64_t nr, char *why, si
 			snprintf(why, room, "cannot be looked up in LVM's metadata for %u s: %s",
 				 hold_watch_give_up_ms / 1000, watch->failure.kind ?
 				 watch->failure.text : "lvm does not answer");
+			return false;
+		}
+		if (lvm_cancel_late.wanted(NULL)) {
+			snprintf(why, room, "could not be looked up in LVM's metadata any more when "
+				 "the end was asked for");
 			return false;
 		}
 		if (!watch->asking || watch->nr_asked < nr)

@@ -177,19 +177,31 @@ static void sample_held(struct lvm_origin *origin, bool closely, struct mirror_s
 		 mirror->visible->name, why);
 }
 
-void lvm_origin_sample(struct lvm_origin *origin, bool closely, struct mirror_sample *sample)
+static void sample_metadata(struct lvm_origin *origin, struct mirror_sample *sample)
 {
 	struct error err = { 0 };
 	uint64_t seqno;
 
-	if (sample->change != MIRROR_UNCHANGED || (!origin->hold && !closely))
-		return;
-	if (origin->hold)
-		sample_held(origin, closely, sample);
-	else if (lvm_vg_seqno(&seqno, origin->mirror.vg->uuid, &err)) {
+	if (lvm_vg_seqno(&seqno, origin->mirror.vg->uuid, &err)) {
 		sample->change = MIRROR_STATE_UNKNOWN;
 		snprintf(sample->reason, sizeof(sample->reason), "%.250s", err.text);
 	} else if (seqno != origin->seqno) {
 		compare_reports(origin, seqno, sample);
 	}
+}
+
+void lvm_origin_sample(struct lvm_origin *origin, bool closely, struct mirror_sample *sample)
+{
+	const struct lvm_cancel *before;
+
+	if (sample->change != MIRROR_UNCHANGED || (!origin->hold && !closely))
+		return;
+	if (origin->hold) {
+		sample_held(origin, closely, sample);
+		return;
+	}
+	/* What was found before the end was asked for counts, if nothing has changed. */
+	before = lvm_cancel_by(&lvm_cancel_late);
+	sample_metadata(origin, sample);
+	lvm_cancel_by(before);
 }

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/lvm.h"
+
 #define LOCK_DIRECTORY "/run/lock/lvm"
 #define PAUSE_MS 50u
 
@@ -85,6 +87,9 @@ int vg_lock_name(int *fd, const char *directory, const char *vg_name, unsigned i
 
 	lock_path(path, directory, vg_name);
 	while ((code = lock_try(fd, path)) == EWOULDBLOCK && waited < wait_ms) {
+		if (lvm_is_cancelled())
+			return error_operation(err, ECANCELED, "interrupted while the volume group %s "
+					       "was locked by an LVM command", vg_name);
 		usleep(PAUSE_MS * 1000);
 		waited += PAUSE_MS;
 	}

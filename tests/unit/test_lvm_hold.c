@@ -10,12 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "io/lvm_hold_private.h"
+#include "io/lvm.h"
 #include "io/lvm_origin.h"
+#include "io/vg_lock.h"
 #include "support/lvm_text.h"
 #include "support/scratch.h"
 #include "unit/suites.h"
@@ -143,6 +146,7 @@ static void teardown(void)
 	lvm_report_free(&hold.report);
 	free(hold.name);
 	hold_watch_give_up_ms = 60000;
+	lvm_late_ms = 10000;
 	lvm_watch_cancel(NULL, NULL);
 	lvm_hold_run_in(NULL);
 	lvm_look_in(NULL);
@@ -333,6 +337,43 @@ START_TEST(answered_while_stopping)
 }
 END_TEST
 
+/* But not for ever: a lock that somebody keeps would keep us, too. */
+START_TEST(given_up_after_stopping)
+{
+	uint64_t began = now_ms();
+
+	lvm_late_ms = 300;
+	lvm_watch_cancel(stop_wanted, NULL);
+	lvm_is("[ $1 = vgs ] || sleep 1000");
+	watch();
+	seqno_is("4");
+	ck_assert(!lvm_hold_unchanged_now(&hold, why, sizeof(why)));
+	ck_assert_ptr_nonnull(strstr(why, "when the end was asked for"));
+	hold_watch_stop(&hold);
+	ck_assert_uint_lt(now_ms() - began, 25000);
+}
+END_TEST
+
+START_TEST(not_waiting_for_a_lock)
+{
+	char path[600];
+	int theirs, ours;
+
+	snprintf(path, sizeof(path), "%s", scratch_path("V_vg"));
+	theirs = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(theirs, 0);
+	ck_assert_int_eq(flock(theirs, LOCK_EX), 0);
+	lvm_watch_cancel(stop_wanted, NULL);
+	ck_assert_int_eq(vg_lock_name(&ours, scratch_path("."), "vg", 30000, &err), -ECANCELED);
+	ck_assert_ptr_nonnull(strstr(err.text, "interrupted while the volume group vg was locked"));
+	lvm_watch_cancel(NULL, NULL);
+	ck_assert_int_eq(vg_lock_name(&ours, scratch_path("."), "vg", 100, &err), -EBUSY);
+	close(theirs);
+	ck_assert_int_eq(vg_lock_name(&ours, scratch_path("."), "vg", 30000, &err), 0);
+	close(ours);
+}
+END_TEST
+
 /* --- what a mirror that is opened to be written has of it ------------------------------ */
 
 static struct lvm_origin origin;
@@ -518,6 +559,8 @@ Suite *lvm_hold_suite(void)
 	tcase_add_test(metadata, lvm_fails_for_good);
 	tcase_add_test(metadata, torn_report);
 	tcase_add_test(metadata, answered_while_stopping);
+	tcase_add_test(metadata, given_up_after_stopping);
+	tcase_add_test(metadata, not_waiting_for_a_lock);
 	suite_add_tcase(suite, metadata);
 	tcase_set_timeout(opened, 60);
 	tcase_add_checked_fixture(opened, setup, teardown);
