@@ -82,15 +82,26 @@ static int run_command(const struct command *command, const struct global_words 
 	return status;
 }
 
+static bool stdout_closed;
+
 /* What was printed must have arrived: a report cut short by a full disk is no
  * report. */
 static int close_stdout(int status)
 {
+	stdout_closed = true;
 	if (ferror(stdout) | fclose(stdout)) {
-		fprintf(stderr, "mirrorctl: the output could not be written completely\n");
+		/* Not by way of stderr: while words are parsed that is something else. */
+		dprintf(STDERR_FILENO, "mirrorctl: the output could not be written completely\n");
 		return status | EXIT_TROUBLE;
 	}
 	return status;
+}
+
+/* argp ends the process itself, with 0, once it has printed --help, --usage or --version. */
+static void close_stdout_at_exit(void)
+{
+	if (!stdout_closed && close_stdout(EXIT_OK))
+		_exit(EXIT_TROUBLE);
 }
 
 /* A descriptor that the caller has closed would be given to the next file that is opened:
@@ -113,7 +124,7 @@ int main(int argc, char **argv)
 
 	static char name[] = "mirrorctl";
 
-	if (!secure_descriptors())
+	if (!secure_descriptors() || atexit(close_stdout_at_exit))
 		return EXIT_TROUBLE;
 	argp_err_exit_status = EXIT_USAGE;
 	if (argc > 0)
