@@ -63,10 +63,6 @@ extern const struct argp_child opts_write_children[];
 void opts_write_inputs(struct argp_state *state, struct mirror_words *mirror,
 		       struct report_words *report, struct write_words *write);
 
-/* A file that will be written must not be there yet (NULL: none wanted). Looked at before
- * anything else, as the run may take hours. 0 or -EEXIST with an error. */
-int opts_check_new_file(const char *option, const char *path, struct error *err);
-
 /* For parsers: says on stderr what is wrong with a word, in one line, and
  * returns the error that ends argp_parse(). */
 error_t opts_error(const struct argp_state *state, const struct error *err);

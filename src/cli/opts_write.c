@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/opts.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-
 enum { KEY_DRY_RUN = 4000, KEY_YES, KEY_STATE_DIR, KEY_HOLD_VG_LOCK };
 
 static const struct argp_option options[] = {
@@ -44,19 +41,6 @@ void opts_write_access(struct mirror_operand *operand, const struct write_words 
 {
 	operand->access = words->dry_run ? MIRROR_READ : access;
 	operand->hold_vg_lock = words->hold_vg_lock;
-}
-
-int opts_check_new_file(const char *option, const char *path, struct error *err)
-{
-	struct stat st;
-
-	if (path && !*path)
-		return error_usage(err, "%s: is empty; give the name of a new file; nothing was changed",
-				   option);
-	if (!path || lstat(path, &st))
-		return 0;
-	return error_operation(err, EEXIST, "%s %s: exists already; give the name of a new file; nothing was changed",
-			       option, path);
 }
 
 const struct argp write_argp = { .options = options, .parser = parse };

@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/places.h"
 #include "cli/signals.h"
 #include "core/audit_file.h"
 #include "io/identify.h"
 #include "io/new_image.h"
 #include "io/state.h"
 #include "io/text_file.h"
+
+#define JOURNAL_BYTES_MIN 4096u
 
 int repair_job_close(struct repair_job *job)
 {
@@ -57,7 +60,24 @@ static int check_activity(const struct repair_job *job, struct error *err)
 	return 0;
 }
 
-int repair_job_check(const struct repair_job *job, struct error *err)
+/* What it will write beside the log. */
+static int check_places(struct repair_job *job, struct error *err)
+{
+	const struct opened_mirror *opened = &job->session.opened;
+	const struct repair_words *words = job->words;
+	int r = places_check_file("--output", words->output, &words->write, opened,
+				  &job->place_warning, err);
+
+	if (!r)
+		r = places_check_file("--save-divergent", words->save_divergent, &words->write,
+				      opened, &job->place_warning, err);
+	if (!r && !words->output)
+		r = places_check_journal(&words->write, opened, JOURNAL_BYTES_MIN,
+					 &job->place_warning, err);
+	return r;
+}
+
+int repair_job_check(struct repair_job *job, struct error *err)
 {
 	int r = session_check_legs(&job->session, "repair-log compares", err);
 
@@ -67,9 +87,7 @@ int repair_job_check(const struct repair_job *job, struct error *err)
 	if (!r)
 		r = check_activity(job, err);
 	if (!r)
-		r = opts_check_new_file("--output", job->words->output, err);
-	if (!r)
-		r = opts_check_new_file("--save-divergent", job->words->save_divergent, err);
+		r = check_places(job, err);
 	return r ? r : session_check_count(&job->session, err);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/places.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "io/identify.h"
@@ -74,6 +75,25 @@ static int check_signature(const struct resync_job *job, struct error *err)
 	return 0;
 }
 
+/* What it will write beside the mirror. */
+static int check_files(struct resync_job *job, struct error *err)
+{
+	const struct resync_words *words = job->words;
+	const struct {
+		const char *option, *path;
+	} files[] = {
+		{ "--save-divergent", words->save_divergent },
+		{ "--write-plan", words->write_plan },
+		{ "--undo-file", words->undo_file },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && !r; i++)
+		r = places_check_file(files[i].option, files[i].path, &words->write,
+				      &job->session.opened, &job->place_warning, err);
+	return r;
+}
+
 int resync_job_check(struct resync_job *job, struct error *err)
 {
 	const struct opened_mirror *opened = &job->session.opened;
@@ -91,11 +111,7 @@ int resync_job_check(struct resync_job *job, struct error *err)
 	if (log->defects & (LOG_TOO_SMALL | LOG_HEADER_TRUNCATED))
 		return error_operation(err, ENOSPC, "%s is too small for the bits of %" PRIu64 " regions: the kernel refuses such a table; take a larger one",
 				       opened->log->name, log->nr_regions);
-	r = opts_check_new_file("--save-divergent", job->words->save_divergent, err);
-	if (!r)
-		r = opts_check_new_file("--write-plan", job->words->write_plan, err);
-	if (!r)
-		r = opts_check_new_file("--undo-file", job->words->undo_file, err);
+	r = check_files(job, err);
 	if (!r)
 		r = session_check_count(&job->session, err);
 	if (!r)
@@ -194,9 +210,13 @@ int resync_job_select(struct resync_job *job, struct error *err)
 		return r;
 	job->nr_skipped = count_skipped(job);
 	job->nr_work = bitmap_count(&job->work) - job->nr_skipped;
-	if (job->nr_work)
-		job->state = RESYNC_PLANNED;
-	return 0;
+	if (!job->nr_work)
+		return 0;
+	job->state = RESYNC_PLANNED;
+	/* The log as it was goes into the journal. */
+	return job->words->write_plan ? 0 :
+	       places_check_journal(&job->words->write, &job->session.opened,
+				    job->session.area.nr_bytes, &job->place_warning, err);
 }
 
 /* --- looking first ------------------------------------------------------------------ */

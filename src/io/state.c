@@ -102,6 +102,26 @@ char *state_parent(const char *path)
 	return length ? strndup(path, length) : strdup(".");
 }
 
+int state_nearest_existing(char **existing, const char *path)
+{
+	struct stat st;
+	char *parent;
+	bool is_top;
+
+	*existing = strdup(path);
+	while (*existing && stat(*existing, &st)) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			return -errno;
+		parent = state_parent(*existing);
+		is_top = parent && !strcmp(parent, *existing);
+		free(*existing);
+		*existing = parent;
+		if (is_top)
+			return -ENOENT;
+	}
+	return *existing ? 0 : -ENOMEM;
+}
+
 static int sync_path(const char *directory)
 {
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "io/discover.h"
@@ -29,6 +30,12 @@ int state_directory(char **path, const char *option, struct error *err);
 int state_check_place(const char *path, const struct opened_mirror *opened, char **warning,
 		      struct error *err);
 
+/* As things stand: could a journal of `nr_bytes` be made in <directory>/undo, or the new
+ * file `path`? Nothing is made. 0, or -errno with an error that ends in "nothing was
+ * changed". So that who audits for hours first is told first. */
+int state_check_directory_usable(const char *directory, uint64_t nr_bytes, struct error *err);
+int state_check_file_usable(const char *path, struct error *err);
+
 /* All journals in <directory>/undo, oldest first; only their names are looked at. A
  * directory that does not exist has none. Freed with state_journals_free(). */
 struct state_journals {
@@ -45,6 +52,9 @@ bool state_journal_time(time_t *when, const char *path);
 
 /* The directory that a path's last part stands in. Allocated, NULL without memory. */
 char *state_parent(const char *path);
+/* The path, or the nearest directory above it that exists; allocated, to be freed after an
+ * error, too. 0 or -errno. */
+int state_nearest_existing(char **existing, const char *path);
 /* A name for the `nr`-th journal of a mirror in that second.
  * Allocated, NULL without memory. */
 char *state_journal_name(const char *mirror, time_t when, unsigned int nr);

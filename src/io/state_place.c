@@ -252,33 +252,12 @@ static int warn(char **warning, const char *path, const char *part, dev_t disk)
 	return -ENOMEM;
 }
 
-/* The path, or the nearest directory above it that exists. Allocated. */
-static int nearest_existing(char **existing, const char *path)
-{
-	struct stat st;
-	char *parent;
-	bool is_top;
-
-	*existing = strdup(path);
-	while (*existing && stat(*existing, &st)) {
-		if (errno != ENOENT && errno != ENOTDIR)
-			return -errno;
-		parent = state_parent(*existing);
-		is_top = parent && !strcmp(parent, *existing);
-		free(*existing);
-		*existing = parent;
-		if (is_top)
-			return -ENOENT;
-	}
-	return *existing ? 0 : -ENOMEM;
-}
-
 /* The path need not exist: what is above it tells. */
 static bool is_memory(const char *path)
 {
 	struct statfs fs;
 	char *existing = NULL;
-	bool memory = !nearest_existing(&existing, path) && !statfs(existing, &fs) &&
+	bool memory = !state_nearest_existing(&existing, path) && !statfs(existing, &fs) &&
 		      (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 
 	free(existing);
@@ -330,7 +309,7 @@ static int check_one(const char *path, const struct opened_mirror *opened, char 
 		r = check_itself(path, opened, parts.ranges, parts.nr, err);
 	if (r)
 		goto out;
-	r = nearest_existing(&existing, path);
+	r = state_nearest_existing(&existing, path);
 	if (!r)
 		r = place_nodes_of_path(&under, existing);
 	if (r)
