@@ -527,6 +527,13 @@ int lvm_vg_check_writable(const struct lvm_vg *vg, const char *host_system_id,
 		return error_operation(err, EOPNOTSUPP, "the volume group %.128s belongs to the "
 				       "host with the system ID %.128s: nothing is written to it "
 				       "from here", name, vg->system_id);
+	for (size_t i = 0; i < vg->nr_pvs; i++)
+		if (vg->pvs[i].duplicate)
+			return error_operation(err, EOPNOTSUPP, "a physical volume of %.128s is there "
+					       "twice, as %.100s and as %.100s: nothing is written "
+					       "before one of them is taken away, or made another "
+					       "with vgimportclone", name, vg->pvs[i].name,
+					       vg->pvs[i].duplicate);
 	if (vg->partial)
 		return error_operation(err, EOPNOTSUPP, "a physical volume of %.128s is missing: "
 				       "bring it back before anything is written (pvs shows what "

@@ -69,6 +69,7 @@ static void pv_clear(struct lvm_pv *pv)
 {
 	free(pv->name);
 	free(pv->uuid);
+	free(pv->duplicate);
 }
 
 static void lv_clear(struct lvm_lv *lv)
@@ -104,6 +105,7 @@ void lvm_report_free(struct lvm_report *report)
 		vg_clear(&report->vgs[i]);
 	free(report->vgs);
 	free(report->by_uuid);
+	free(report->skipped);
 	*report = (struct lvm_report){ .vgs = NULL };
 }
 

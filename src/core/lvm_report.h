@@ -29,6 +29,7 @@ struct lvm_pv {
 	uint64_t pe_start;	/* sectors: where its first extent begins */
 	uint64_t sectors;	/* where its last extent ends, counted from the PV's start */
 	bool missing;
+	char *duplicate;	/* another device that has the same uuid, and is not read; NULL */
 };
 
 /* One area of a segment: `extents` of them from `extent` on, of a PV or of another LV. */
@@ -93,6 +94,7 @@ struct lvm_report {
 	size_t nr_vgs;
 	struct lvm_lv_place *by_uuid;	/* every LV, by its uuid */
 	size_t nr_lvs;
+	char *skipped;		/* a group that lvm does not report of; NULL */
 };
 
 /* 0, -EBADMSG with an error that says what is wrong with the report and what to do
@@ -101,6 +103,10 @@ struct lvm_report {
 int lvm_report_parse(struct lvm_report *report, const char *text, size_t nr_bytes,
 		     struct error *err);
 void lvm_report_free(struct lvm_report *report);
+
+/* What lvm said on stderr while it printed the report, and put into no field of it: copies
+ * of physical volumes, groups that it skipped. 0 or -ENOMEM. */
+int lvm_report_hear(struct lvm_report *report, const char *said);
 
 /* By name; NULL: none. The first of groups with one name. */
 const struct lvm_vg *lvm_report_vg(const struct lvm_report *report, const char *name);

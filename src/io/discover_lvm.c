@@ -339,6 +339,20 @@ static int note_missing(struct opened_mirror *opened, struct error *err)
 	return ret;
 }
 
+/* A copy of a disk, or a path of it: which is the right one LVM does not know either. */
+static int note_duplicates(struct opened_mirror *opened, struct error *err)
+{
+	const struct lvm_vg *vg = opened->lvm->mirror.vg;
+	int ret = 0;
+
+	for (size_t i = 0; i < vg->nr_pvs && !ret; i++)
+		if (vg->pvs[i].duplicate)
+			ret = discover_note(opened, err, "a physical volume of %s is there twice: read is "
+					    "%s, and not %s", vg->name, vg->pvs[i].name,
+					    vg->pvs[i].duplicate);
+	return ret;
+}
+
 /* --- all of it -------------------------------------------------------------------------------------- */
 
 /* Before a writer opens anything. */
@@ -375,6 +389,8 @@ static int open_lvm(struct opened_mirror *opened, const struct mirror_operand *o
 		ret = discover_check_places(opened, err);
 	if (!ret)
 		ret = note_missing(opened, err);
+	if (!ret)
+		ret = note_duplicates(opened, err);
 	if (!ret)
 		ret = note_layers(opened, err);
 	if (!ret)

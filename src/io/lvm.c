@@ -13,43 +13,61 @@
 #define ANSWER_MS 60000u	/* of a command that only looks */
 #define SHORT_BYTES_MAX (1u << 20)
 
-/* lvm_report_arguments and, of one group, its name. The array is allocated. */
-static const char **report_words(const char *vg_name)
+/* lvm_report_arguments, an option and, of one group, its name. The array is allocated. */
+static const char **report_words(const char *option, const char *vg_name)
 {
 	const char **words;
 	size_t nr = 0;
 
 	while (lvm_report_arguments[nr])
 		nr++;
-	words = calloc(nr + 2, sizeof(*words));
+	words = calloc(nr + 3, sizeof(*words));
 	if (!words)
 		return NULL;
 	memcpy(words, lvm_report_arguments, nr * sizeof(*words));
+	if (option)
+		words[nr++] = option;
 	words[nr] = vg_name;
 	return words;
 }
 
-int lvm_report_read(struct lvm_report *report, const char *vg_name, struct error *err)
+static int report_read(struct lvm_report *report, const char *option, const char *vg_name,
+		       struct error *err)
 {
 	const char **words;
 	size_t nr_bytes;
-	char *text;
+	char *text, *said;
 	int r;
 
 	memset(report, 0, sizeof(*report));
 	/* Words of a command line: a name must not be taken for an option. */
 	if (vg_name && (vg_name[0] == '-' || !vg_name[0]))
 		return error_usage(err, "\"%s\" is no name of a volume group", vg_name);
-	words = report_words(vg_name);
+	words = report_words(option, vg_name);
 	if (!words)
 		return error_operation(err, ENOMEM, "not enough memory to ask LVM");
-	r = lvm_run(&text, &nr_bytes, words, LVM_REPORT_BYTES_MAX, ANSWER_MS, err);
+	r = lvm_run_heard(&text, &nr_bytes, &said, words, LVM_REPORT_BYTES_MAX, ANSWER_MS, err);
 	free(words);
 	if (r)
 		return r;
 	r = lvm_report_parse(report, text, nr_bytes, err);
+	if (!r && lvm_report_hear(report, said)) {
+		lvm_report_free(report);
+		r = error_operation(err, ENOMEM, "not enough memory for what lvm says");
+	}
 	free(text);
+	free(said);
 	return r;
+}
+
+int lvm_report_read(struct lvm_report *report, const char *vg_name, struct error *err)
+{
+	return report_read(report, NULL, vg_name, err);
+}
+
+int lvm_report_read_unlocked(struct lvm_report *report, const char *vg_name, struct error *err)
+{
+	return report_read(report, "--nolocking", vg_name, err);
 }
 
 /* "  system ID: host-1" */

@@ -40,9 +40,15 @@ bool lvm_is_cancelled(void);
 int lvm_run(char **output, size_t *nr_bytes, const char *const words[], size_t max_bytes,
 	    unsigned int timeout_ms, struct error *err);
 
+/* The same; *said gets what it printed on stderr, its first 4 KiB (allocated). */
+int lvm_run_heard(char **output, size_t *nr_bytes, char **said, const char *const words[],
+		  size_t max_bytes, unsigned int timeout_ms, struct error *err);
+
 /* All volume groups, or the one named. 0; errors as lvm_run() (-EIO also for a group that
  * does not exist) and lvm_report_parse(). Freed with lvm_report_free(). */
 int lvm_report_read(struct lvm_report *report, const char *vg_name, struct error *err);
+/* Without LVM's locks: for who has the group's himself. */
+int lvm_report_read_unlocked(struct lvm_report *report, const char *vg_name, struct error *err);
 
 /* This host's system id, allocated, empty where it has none. */
 int lvm_host_system_id(char **system_id, struct error *err);

@@ -542,8 +542,17 @@ static int output_publish(struct run *run, char **output, size_t *nr_bytes)
 	return 0;
 }
 
-int lvm_run(char **output, size_t *nr_bytes, const char *const words[], size_t max_bytes,
-	    unsigned int timeout_ms, struct error *err)
+static int said_publish(struct run *run, char **said)
+{
+	if (!said)
+		return 0;
+	run->said[run->said_used] = '\0';
+	*said = strdup(run->said);
+	return *said ? 0 : no_memory(run);
+}
+
+int lvm_run_heard(char **output, size_t *nr_bytes, char **said, const char *const words[],
+		  size_t max_bytes, unsigned int timeout_ms, struct error *err)
 {
 	struct run run = { .child = -1, .out = -1, .messages = -1, .failed = -1,
 			   .max_bytes = max_bytes, .err = err };
@@ -551,6 +560,8 @@ int lvm_run(char **output, size_t *nr_bytes, const char *const words[], size_t m
 
 	if (output)
 		*output = NULL;
+	if (said)
+		*said = NULL;
 	r = run_prepare(&run, words);
 	if (!r)
 		r = child_start(&run);
@@ -560,8 +571,14 @@ int lvm_run(char **output, size_t *nr_bytes, const char *const words[], size_t m
 		child_end(&run, &status);
 	if (!r)
 		r = check_end(&run, status);
+	if (!r)
+		r = said_publish(&run, said);
 	if (!r && output)
 		r = output_publish(&run, output, nr_bytes);
+	if (r && said) {
+		free(*said);
+		*said = NULL;
+	}
 	close_if_open(&run.out);
 	close_if_open(&run.messages);
 	close_if_open(&run.failed);
@@ -569,4 +586,10 @@ int lvm_run(char **output, size_t *nr_bytes, const char *const words[], size_t m
 	free(run.argv);
 	free(run.envp);
 	return r;
+}
+
+int lvm_run(char **output, size_t *nr_bytes, const char *const words[], size_t max_bytes,
+	    unsigned int timeout_ms, struct error *err)
+{
+	return lvm_run_heard(output, nr_bytes, NULL, words, max_bytes, timeout_ms, err);
 }

@@ -13,7 +13,6 @@
 
 #define LOCK_WAIT_MS 30000u
 #define ANSWER_MS 60000u
-#define WORDS_MAX 40u
 #define CONFIG_BYTES_MAX 65536u
 
 /* --- which mirrors can be held ------------------------------------------------------ */
@@ -227,29 +226,6 @@ static int find_locking_directory(struct lvm_hold *hold, struct error *err)
 			       "(global/locking_dir)");
 }
 
-/* Without a lock, as it is ours: who waits for it would be waited for. */
-static int read_unlocked(struct lvm_hold *hold, const char *vg_name, struct error *err)
-{
-	const char *words[WORDS_MAX];
-	size_t nr = 0, nr_bytes;
-	char *text;
-	int r;
-
-	while (lvm_report_arguments[nr] && nr < WORDS_MAX - 3) {
-		words[nr] = lvm_report_arguments[nr];
-		nr++;
-	}
-	words[nr++] = "--nolocking";
-	words[nr++] = vg_name;
-	words[nr] = NULL;
-	r = lvm_run(&text, &nr_bytes, words, LVM_REPORT_BYTES_MAX, ANSWER_MS, err);
-	if (r)
-		return r;
-	r = lvm_report_parse(&hold->report, text, nr_bytes, err);
-	free(text);
-	return r;
-}
-
 static int hold_lock(struct lvm_hold *hold, const struct lvm_mirror *mirror, bool mapper,
 		     struct error *err)
 {
@@ -260,7 +236,8 @@ static int hold_lock(struct lvm_hold *hold, const struct lvm_mirror *mirror, boo
 		r = vg_lock_name(&hold->vg_lock_fd, hold->locking_directory, vg_name, LOCK_WAIT_MS,
 				 err);
 	if (!r)
-		r = read_unlocked(hold, vg_name, err);
+		/* Without a lock, as it is ours: who waits for it would be waited for. */
+		r = lvm_report_read_unlocked(&hold->report, vg_name, err);
 	if (!r)
 		r = look_again(hold, mirror, err);
 	if (!r && mapper)

@@ -133,7 +133,11 @@ static int ask_lvm(struct mirror_list *list, struct gathering *gathering)
 	if (!r)
 		r = ask_system_id(gathering);
 	lvm_watch_cancel(NULL, NULL);
-	if (!r || r == -ENOMEM || r == -ECANCELED)
+	if (!r && gathering->report.skipped)
+		error_operation(&err, EOPNOTSUPP, "LVM skips the volume group %.128s, which is "
+				"clustered: look for its mirrors on a host of the cluster",
+				gathering->report.skipped);
+	if ((!r && !err.kind) || r == -ENOMEM || r == -ECANCELED)
 		return r;
 	gap_add(list, &err, false);
 	return 0;

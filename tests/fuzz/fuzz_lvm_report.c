@@ -94,16 +94,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct error err = { .kind = ERROR_NONE };
 	struct lvm_report report;
 	char *text = malloc(size ? size : 1);	/* no NUL: a read behind the end is seen */
+	char *said = strndup((const char *)data, size);
 
-	if (!text)
-		return 0;
+	if (!text || !said)
+		goto out;
 	if (size)
 		memcpy(text, data, size);
 	if (lvm_report_parse(&report, text, size, &err))
 		require(err.kind == ERROR_OPERATION && !report.nr_vgs && !report.vgs);
 	for (size_t i = 0; i < report.nr_vgs; i++)
 		check_group(&report, &report.vgs[i]);
+	require(!lvm_report_hear(&report, said));
 	lvm_report_free(&report);
+out:
+	free(said);
 	free(text);
 	return 0;
 }

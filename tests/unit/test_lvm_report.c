@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/lvm_layout.h"
 #include "core/lvm_report.h"
 #include "support/lvm_text.h"
 #include "unit/suites.h"
@@ -541,6 +542,46 @@ START_TEST(uuid_in_two_groups)
 }
 END_TEST
 
+/* What stands in no field: which sentences mean something, and which nothing. */
+START_TEST(said)
+{
+	struct lvm_report report;
+	struct error err = { 0 };
+	char *text = lvm_text_recorded("mirror-inactive"), line[256];
+	const struct lvm_vg *vg;
+
+	ck_assert_int_eq(lvm_report_parse(&report, text, strlen(text), &err), 0);
+	vg = &report.vgs[0];
+	ck_assert_int_eq(lvm_report_hear(&report, ""), 0);
+	ck_assert_int_eq(lvm_report_hear(&report, "  WARNING: lvmlockd process is not running.\n"
+					 "  WARNING: Not using device /dev/sdx for PV "
+					 "AAAAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAAAA.\n"
+					 "Not using device\nNot using device /dev/a for PV\n"), 0);
+	ck_assert_ptr_null(report.skipped);
+	for (size_t i = 0; i < vg->nr_pvs; i++)
+		ck_assert_ptr_null(vg->pvs[i].duplicate);
+	ck_assert_int_eq(lvm_vg_check_writable(vg, "", &err), 0);
+	snprintf(line, sizeof(line), "  WARNING: Not using device /dev/copy for PV %s.\n"
+		 "  WARNING: PV %s prefers device %s because device is used by LV.\n"
+		 "  Skipping clustered VG far-away.\n  Skipping clustered VG other\n",
+		 vg->pvs[1].uuid, vg->pvs[1].uuid, vg->pvs[1].name);
+	ck_assert_int_eq(lvm_report_hear(&report, line), 0);
+	ck_assert_ptr_null(vg->pvs[0].duplicate);
+	ck_assert_str_eq(vg->pvs[1].duplicate, "/dev/copy");
+	ck_assert_str_eq(report.skipped, "far-away");
+	ck_assert_int_eq(lvm_vg_check_writable(vg, "", &err), -EOPNOTSUPP);
+	ck_assert_ptr_nonnull(strstr(err.text, "/dev/copy: nothing is written"));
+	/* LVM before 2.02.150: the uuid has no hyphens. */
+	snprintf(line, sizeof(line), "  Found duplicate PV %.6s%.4s%.4s%.4s%.4s%.4s%.6s: using /dev/a not /dev/old\n",
+		 vg->pvs[0].uuid, vg->pvs[0].uuid + 7, vg->pvs[0].uuid + 12, vg->pvs[0].uuid + 17,
+		 vg->pvs[0].uuid + 22, vg->pvs[0].uuid + 27, vg->pvs[0].uuid + 32);
+	ck_assert_int_eq(lvm_report_hear(&report, line), 0);
+	ck_assert_str_eq(vg->pvs[0].duplicate, "/dev/old");
+	lvm_report_free(&report);
+	free(text);
+}
+END_TEST
+
 START_TEST(thousands)
 {
 	char *text = lvm_text_many(3000);
@@ -573,6 +614,7 @@ Suite *lvm_report_suite(void)
 	tcase_add_test(tcase, duplicates);
 	tcase_add_test(tcase, by_uuid);
 	tcase_add_test(tcase, uuid_in_two_groups);
+	tcase_add_test(tcase, said);
 	tcase_add_test(tcase, thousands);
 	suite_add_tcase(suite, tcase);
 	return suite;
