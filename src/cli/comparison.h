@@ -15,7 +15,7 @@ struct comparison {
 	/* filled by comparison_run() */
 	struct audit_result result;
 	uint64_t elapsed_ns;
-	char change[256];		/* what changed meanwhile, when something did */
+	char change[ERROR_TEXT_BYTES];		/* what changed meanwhile, when something did */
 };
 
 /* 0, also when it ended early (result.end), or -errno with an error. Freed with

@@ -25,7 +25,7 @@ struct audit_report {
 	const struct selection *selection;
 	bool complete;		/* everything the log calls clean was in scope */
 	char scope[160];	/* the scope in words */
-	char change[256];	/* what changed, when it did */
+	char change[ERROR_TEXT_BYTES];	/* what changed, when it did */
 	uint64_t elapsed_ns;
 	uint64_t sample_bound;	/* upper bound of diverging regions, when sampled */
 	const char *identity_json;	/* mirror_identity_json(); NULL: left out */

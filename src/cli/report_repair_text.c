@@ -278,7 +278,7 @@ static const char *nothing_text(const struct repair_job *job)
 
 static void print_unfinished(const struct repair_job *job)
 {
-	char text[400];
+	char text[ERROR_TEXT_BYTES + 100];
 
 	if (job->comparison.result.end == AUDIT_CHANGED)
 		snprintf(text, sizeof(text), "the mirror changed during the audit (%s): nothing was written.",

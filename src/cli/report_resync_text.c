@@ -324,6 +324,8 @@ static const char *format_took(char *out, size_t room, const struct resync_resul
 	return out;
 }
 
+#define WHY_BYTES (ERROR_TEXT_BYTES + 80)
+
 /* Why it ended where it did; false: it is complete. */
 static bool why_ended(char *out, size_t room, const struct resync_job *job,
 		      const struct resync_result *result)
@@ -331,7 +333,7 @@ static bool why_ended(char *out, size_t room, const struct resync_job *job,
 	if (result->end == RESYNC_COMPLETE)
 		return false;
 	if (result->end == RESYNC_CHANGED)
-		snprintf(out, room, "as the mirror has changed (%s)", job->change);
+		snprintf(out, room, "as the mirror has changed, or may have (%s)", job->change);
 	else if (result->keep_error)
 		snprintf(out, room, "as the undo file could not be written");
 	else if (result->log_failed)
@@ -346,7 +348,7 @@ static void print_end(const struct resync_job *job)
 {
 	const struct resync_result *result = &job->result;
 	uint64_t left = left_over(result) + result->regions_failed;
-	char text[800], took[80], why[400], still[120] = "";
+	char text[WHY_BYTES + 400], took[80], why[WHY_BYTES], still[120] = "";
 
 	format_took(took, sizeof(took), result, job->elapsed_ns);
 	if (left)
@@ -453,12 +455,12 @@ static void print_dry_run(const struct resync_job *job)
 /* Of what only looked, the end before the end. */
 static void print_not_begun(const struct resync_job *job)
 {
-	char text[500], why[400] = "by a signal";
+	char text[WHY_BYTES + 100], why[WHY_BYTES] = "by a signal";
 
 	if (job->previewed)
 		why_ended(why, sizeof(why), job, &job->preview);
 	else if (*job->comparison.change)
-		snprintf(why, sizeof(why), "as the mirror has changed (%s)", job->comparison.change);
+		snprintf(why, sizeof(why), "as the mirror has changed, or may have (%s)", job->comparison.change);
 	snprintf(text, sizeof(text), "%s, before all was looked at. Nothing was written.", why);
 	report_text_paragraph("Ended:", text);
 }

@@ -70,7 +70,7 @@ struct resync_job {
 	struct salvage_result salvage;
 	bool salvaged;			/* there was something to salvage */
 	uint64_t elapsed_ns;
-	char change[256];
+	char change[ERROR_TEXT_BYTES];
 	bool hung;			/* a device holds requests: free nothing */
 	int exit_status;
 };

@@ -132,6 +132,9 @@ int session_open(struct session *session, const struct mirror_words *mirror,
 		session->opened.mirror.in_sync = sample.in_sync;
 	finding_add_mirror(&session->findings, &session->opened.mirror,
 			   session->has_log ? &session->log : NULL);
+	if (!session->has_log && session->opened.mirror.log_kind == MIRROR_LOG_DISK)
+		finding_add(&session->findings, FINDING_LOG_UNREAD, "%s is missing",
+			    session->opened.mirror.log.device);
 	for (size_t i = 0; i < session->opened.nr_notes; i++)
 		finding_add(&session->findings, FINDING_NOTE, "%s", session->opened.notes[i]);
 	note_signatures(session);
@@ -150,8 +153,14 @@ int session_check_legs(const struct session *session, const char *who, struct er
 
 int session_check_log(const struct session *session, const char *why_not, struct error *err)
 {
+	const struct mirror *mirror = &session->opened.mirror;
+
 	if (session->has_log)
 		return 0;
+	if (mirror->log_kind == MIRROR_LOG_DISK)
+		return error_operation(err, ENODEV, "the log of %s, %s, is missing: bring back the disk "
+				       "that it is on; nothing was changed", mirror->name,
+				       mirror->log.device);
 	return error_operation(err, EOPNOTSUPP, "%s has a core log: %s", session->opened.mirror.name,
 			       why_not);
 }
@@ -240,7 +249,7 @@ bool session_unchanged(struct session *session, bool closely, char *change, size
 
 int session_check_unchanged(struct session *session, struct error *err)
 {
-	char change[256];
+	char change[ERROR_TEXT_BYTES];
 
 	if (session_unchanged(session, true, change, sizeof(change)))
 		return 0;
@@ -250,7 +259,7 @@ int session_check_unchanged(struct session *session, struct error *err)
 
 void session_look_again(struct session *session)
 {
-	char change[256];
+	char change[ERROR_TEXT_BYTES];
 
 	if (session_unchanged(session, true, change, sizeof(change)))
 		return;
@@ -266,7 +275,7 @@ void session_tell_change(const struct session *session, const char *change)
 
 int session_check_after(struct session *session, const char *what, struct error *err)
 {
-	char change[256];
+	char change[ERROR_TEXT_BYTES];
 
 	if (session_unchanged(session, true, change, sizeof(change)))
 		return 0;

@@ -66,7 +66,7 @@ struct undo_job {
 	struct bitmap clear;		/* regions: to be cleared */
 	uint64_t nr_clear;
 	enum restore_step restore_step;
-	char change[256];		/* why it stopped: the mirror is not what it was */
+	char change[ERROR_TEXT_BYTES];		/* why it stopped: the mirror is not what it was */
 	bool hung;			/* a device holds requests: free nothing */
 	int exit_status;
 };

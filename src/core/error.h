@@ -15,9 +15,12 @@ enum error_kind {
 	ERROR_OPERATION,	/* the world said no: exit 8 */
 };
 
+/* Room for a line with the longest names that LVM allows. */
+#define ERROR_TEXT_BYTES 1024u
+
 struct error {
 	enum error_kind kind;
-	char text[512];
+	char text[ERROR_TEXT_BYTES];
 };
 
 /* Both fill `err` (which may be NULL) unless it already holds an error: the

@@ -76,8 +76,8 @@ static int text_get(const char **text, const struct lvm_row *row, const char *fi
 	if (holds_control(*text))
 		return refuse_field(err, row, field, "holds a control character");
 	if (needed && !**text)
-		return refuse_field(err, row, field, "is missing: this lvm is too old or too new, "
-				    "name the legs and the log with --leg and --log instead");
+		return refuse_field(err, row, field, "is missing: this lvm is too old or too new "
+				    "(what is given with --leg and --log needs none)");
 	return 0;
 }
 

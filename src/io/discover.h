@@ -91,7 +91,7 @@ enum mirror_change {
 struct mirror_sample {
 	enum mirror_change change;
 	enum mirror_activity activity;
-	char reason[256];	/* "the table was reloaded", "… became active as m" */
+	char reason[ERROR_TEXT_BYTES];	/* "the table was reloaded", "… became active as m" */
 	bool status_known;
 	uint64_t in_sync;
 	char leg_health[MIRROR_LEGS_MAX];

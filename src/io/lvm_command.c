@@ -140,12 +140,12 @@ static int find_lvm_or_say(char path[PATH_MAX], struct error *err)
 
 	if (r == -ENOENT)
 		return error_operation(err, ENOENT, "no lvm command is installed here, so volume "
-				       "groups cannot be looked at: install lvm2, or give legs and "
-				       "log with --leg and --log");
+				       "groups cannot be looked at: install lvm2 (what is given with "
+				       "--leg and --log needs none)");
 	if (r)
 		return error_operation(err, EACCES, "%s must not be executed here, so volume groups "
-				       "cannot be looked at: correct its mode, or give legs and log "
-				       "with --leg and --log", path);
+				       "cannot be looked at: correct its mode (what is given with "
+				       "--leg and --log needs no LVM)", path);
 	return 0;
 }
 
@@ -367,8 +367,8 @@ static int room_make(struct run *run)
 		return 0;
 	if (run->used > run->max_bytes)
 		return error_operation(run->err, EFBIG, "lvm %s prints more than %zu bytes: that is no "
-				       "report of a real host; give legs and log with --leg and "
-				       "--log", run->command, run->max_bytes);
+				       "report of a real host (what is given with --leg and --log "
+				       "needs none)", run->command, run->max_bytes);
 	if (room > run->max_bytes + 2)
 		room = run->max_bytes + 2;
 	text = realloc(run->text, room);
@@ -502,8 +502,8 @@ static int check_end(struct run *run, int status)
 				       WTERMSIG(status), line[0] ? ": " : "", line);
 	if (geteuid())
 		return error_operation(run->err, EACCES, "lvm %s does not answer (%s): only root may "
-				       "ask it; run as root, or give legs and log with --leg and "
-				       "--log", run->command, line[0] ? line : "it says nothing");
+				       "ask it (what is given with --leg and --log needs no LVM)",
+				       run->command, line[0] ? line : "it says nothing");
 	return error_operation(run->err, EIO, "lvm %s failed: %s", run->command,
 			       line[0] ? line : "it does not say why; run it alone");
 }

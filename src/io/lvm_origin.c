@@ -132,7 +132,7 @@ static bool layout_again(struct lvm_mirror *now, const struct lvm_report *report
 	else if (lv->active)
 		snprintf(why, room, "became active");
 	else if (lvm_mirror_layout(now, vg, lv, &then->start, &err))
-		snprintf(why, room, "is another thing now: %.150s", err.text);
+		snprintf(why, room, "is another thing now: %.450s", err.text);
 	else
 		return true;
 	return false;
@@ -145,11 +145,11 @@ static void compare_reports(struct lvm_origin *origin, uint64_t seqno,
 	struct error err = { 0 };
 	struct lvm_report report;
 	struct lvm_mirror now;
-	char why[192];
+	char why[512];
 
 	if (lvm_report_read(&report, NULL, &err)) {
 		sample->change = MIRROR_STATE_UNKNOWN;
-		snprintf(sample->reason, sizeof(sample->reason), "%.250s", err.text);
+		snprintf(sample->reason, sizeof(sample->reason), "%s", err.text);
 		return;
 	}
 	if (layout_again(&now, &report, then, why, sizeof(why)) &&
@@ -157,8 +157,8 @@ static void compare_reports(struct lvm_origin *origin, uint64_t seqno,
 		origin->seqno = seqno;
 	} else {
 		sample->change = MIRROR_CHANGED;
-		snprintf(sample->reason, sizeof(sample->reason), "%.30s/%.30s %s", then->vg->name,
-			 then->visible->name, why);
+		snprintf(sample->reason, sizeof(sample->reason), "%.127s/%.127s %s",
+			 then->vg->name, then->visible->name, why);
 	}
 	lvm_mirror_free(&now);
 	lvm_report_free(&report);
@@ -167,13 +167,13 @@ static void compare_reports(struct lvm_origin *origin, uint64_t seqno,
 static void sample_held(struct lvm_origin *origin, bool closely, struct mirror_sample *sample)
 {
 	const struct lvm_mirror *mirror = &origin->mirror;
-	char why[200];
+	char why[512];
 
 	if (closely ? lvm_hold_unchanged_now(origin->hold, why, sizeof(why)) :
 		      lvm_hold_unchanged(origin->hold, why, sizeof(why)))
 		return;
 	sample->change = MIRROR_CHANGED;
-	snprintf(sample->reason, sizeof(sample->reason), "%.30s/%.30s %.190s", mirror->vg->name,
+	snprintf(sample->reason, sizeof(sample->reason), "%.127s/%.127s %s", mirror->vg->name,
 		 mirror->visible->name, why);
 }
 
@@ -184,7 +184,7 @@ static void sample_metadata(struct lvm_origin *origin, struct mirror_sample *sam
 
 	if (lvm_vg_seqno(&seqno, origin->mirror.vg->uuid, &err)) {
 		sample->change = MIRROR_STATE_UNKNOWN;
-		snprintf(sample->reason, sizeof(sample->reason), "%.250s", err.text);
+		snprintf(sample->reason, sizeof(sample->reason), "%s", err.text);
 	} else if (seqno != origin->seqno) {
 		compare_reports(origin, seqno, sample);
 	}

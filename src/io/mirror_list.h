@@ -13,7 +13,7 @@
 
 /* Why a part of the host was not looked at. */
 struct list_gap {
-	char text[512];
+	char text[ERROR_TEXT_BYTES];
 	bool harmless;		/* there can be nothing to look at */
 };
 
