@@ -46,21 +46,18 @@ static void describe_contents(char *out, size_t room, const struct signature *si
 /* A swapped leg is seen best by what lives on it: one line where all hold the same. */
 static void print_contents(const struct resync_job *job)
 {
-	const struct opened_mirror *opened = &job->session.opened;
-	unsigned int nr_legs = opened->mirror.nr_legs, alike = 0;
+	const struct session *session = &job->session;
+	unsigned int nr_legs = session->opened.mirror.nr_legs, alike = 0;
 	char what[MIRROR_LEGS_MAX][160];
-	struct signature signature;
 
 	for (unsigned int leg = 0; leg < nr_legs; leg++) {
-		int r = signature_probe(&signature, opened->legs[leg], opened->mirror.geometry.length);
-
-		if (r)
+		if (session->on_leg_result[leg])
 			snprintf(what[leg], sizeof(what[leg]), "could not be looked at (%s)",
-				 error_reason(r));
-		else if (!signature.found)
+				 error_reason(session->on_leg_result[leg]));
+		else if (!session->on_leg[leg].found)
 			snprintf(what[leg], sizeof(what[leg]), "nothing known at its start");
 		else
-			describe_contents(what[leg], sizeof(what[leg]), &signature);
+			describe_contents(what[leg], sizeof(what[leg]), &session->on_leg[leg]);
 		alike += !strcmp(what[leg], what[0]);
 	}
 	putchar('\n');

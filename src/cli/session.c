@@ -74,18 +74,24 @@ static void note_buffered(struct session *session, const struct device *device)
 static void note_signatures(struct session *session)
 {
 	const struct opened_mirror *opened = &session->opened;
-	struct signature signature;
+	struct signature on_log;
 	char text[160];
 
-	if (opened->log && !signature_probe(&signature, opened->log, 0) && signature.found)
+	if (opened->log && !signature_probe(&on_log, opened->log, 0) && on_log.found)
 		finding_add(&session->findings, FINDING_LOG_SIGNATURE, "%s holds %s",
-			    opened->log->name, signature_describe(text, sizeof(text), &signature));
-	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++)
-		if (opened->legs[leg] &&
-		    !signature_probe(&signature, opened->legs[leg], opened->mirror.geometry.length) &&
-		    signature.found && !strcmp(signature.type, "LVM2_member"))
+			    opened->log->name, signature_describe(text, sizeof(text), &on_log));
+	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++) {
+		struct signature *on_leg = &session->on_leg[leg];
+
+		if (!opened->legs[leg])
+			continue;
+		session->on_leg_result[leg] = signature_probe(on_leg, opened->legs[leg],
+							      opened->mirror.geometry.length);
+		if (!session->on_leg_result[leg] && on_leg->found &&
+		    !strcmp(on_leg->type, "LVM2_member"))
 			finding_add(&session->findings, FINDING_LEG_SIGNATURE_PV, "%s",
 				    opened->legs[leg]->name);
+	}
 }
 
 int session_read_log(struct session *session, struct error *err)
