@@ -19,6 +19,7 @@ data_dir=${test_dir%/*}/data
 nr_run=0
 nr_failed=0
 nr_planned=
+own_pid=$BASHPID
 work=$(mktemp -d "${TMPDIR:-/tmp}/mirrorctl-test.XXXXXX") || exit 99
 export LC_ALL=C
 # Journals of what a test does not look at go nowhere else.
@@ -26,10 +27,13 @@ export MIRRORCTL_STATE_DIR=$work/.state
 
 # Where python3 is a script that first looks for one (pyenv), that takes longer than most
 # of what is asked of it.
-python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null)
-if [ -x "$python" ] && [ "$python" != "$(command -v python3)" ]; then
-	mkdir "$work/.bin" && ln -s "$python" "$work/.bin/python3"
-	export PATH=$work/.bin:$PATH
+python=$(type -P python3)
+if [ -n "$python" ] && [ "$(head -c 2 "$python")" = '#!' ]; then
+	python=$("$python" -c 'import sys; print(sys.executable)' 2>/dev/null)
+	if [ -x "$python" ]; then
+		mkdir "$work/.bin" && ln -s "$python" "$work/.bin/python3"
+		export PATH=$work/.bin:$PATH
+	fi
 fi
 
 lib_end()
@@ -63,9 +67,19 @@ skip_all()
 	exit 0
 }
 
+# not_in_subshell: what a subshell counts is lost, and the numbers behind it are wrong.
+not_in_subshell()
+{
+	[ "$BASHPID" -ne "$own_pid" ] || return 0
+	echo "not ok - in a subshell, where no assertion counts: $1"
+	kill -TERM "$own_pid"
+	exit 99
+}
+
 # ok STATUS NAME: the assertion all others are made of.
 ok()
 {
+	not_in_subshell "$2"
 	nr_run=$((nr_run + 1))
 	if [ "$1" -eq 0 ]; then
 		echo "ok $nr_run - $2"
@@ -80,6 +94,7 @@ ok()
 
 skip()
 {
+	not_in_subshell "$2"
 	nr_run=$((nr_run + 1))
 	echo "ok $nr_run - $2 # SKIP $1"
 }
