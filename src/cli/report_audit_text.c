@@ -443,7 +443,7 @@ void report_audit_body(const struct audit_report *report)
 	report_text_findings(&report->session->findings, report_color(report->words, STDOUT_FILENO));
 	print_lies(report, VERDICT_BOGUS_CLEAN, "BOGUS", "called clean and differing");
 	print_lies(report, VERDICT_SUSPECT, "SUSPECT", report->session->has_log ?
-		   "clean and differing in every look while the mirror ran" :
+		   "clean and differing in every look" :
 		   "counted as in sync and differing in every look");
 	print_unreadable(report);
 	print_pending(report);
