@@ -8,9 +8,9 @@
 #include "io/state.h"
 
 int places_check_journal(const struct write_words *words, const struct opened_mirror *opened,
-			 uint64_t nr_bytes, char **warning, struct error *err)
+			 uint64_t nr_bytes, struct error *err)
 {
-	char *directory;
+	char *directory, *warning = NULL;
 	int r;
 
 	if (words->dry_run)
@@ -19,8 +19,9 @@ int places_check_journal(const struct write_words *words, const struct opened_mi
 	if (!r)
 		r = state_check_directory_usable(directory, nr_bytes, err);
 	if (!r)
-		r = state_check_place(directory, opened, warning, err);
+		r = state_check_place(directory, opened, &warning, err);
 	free(directory);
+	free(warning);
 	return r;
 }
 
@@ -38,12 +39,16 @@ static int check_new(const char *option, const char *path, struct error *err)
 }
 
 int places_check_file(const char *option, const char *path, const struct write_words *words,
-		      const struct opened_mirror *opened, char **warning, struct error *err)
+		      const struct opened_mirror *opened, struct error *err)
 {
+	char *warning = NULL;
 	int r = path ? check_new(option, path, err) : 0;
 
 	if (r || !path || words->dry_run)
 		return r;
 	r = state_check_file_usable(path, err);
-	return r ? r : state_check_place(path, opened, warning, err);
+	if (!r)
+		r = state_check_place(path, opened, &warning, err);
+	free(warning);
+	return r;
 }

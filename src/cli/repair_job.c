@@ -61,23 +61,21 @@ static int check_activity(const struct repair_job *job, struct error *err)
 }
 
 /* What it will write beside the log. */
-static int check_places(struct repair_job *job, struct error *err)
+static int check_places(const struct repair_job *job, struct error *err)
 {
 	const struct opened_mirror *opened = &job->session.opened;
 	const struct repair_words *words = job->words;
-	int r = places_check_file("--output", words->output, &words->write, opened,
-				  &job->place_warning, err);
+	int r = places_check_file("--output", words->output, &words->write, opened, err);
 
 	if (!r)
 		r = places_check_file("--save-divergent", words->save_divergent, &words->write,
-				      opened, &job->place_warning, err);
+				      opened, err);
 	if (!r && !words->output)
-		r = places_check_journal(&words->write, opened, JOURNAL_BYTES_MIN,
-					 &job->place_warning, err);
+		r = places_check_journal(&words->write, opened, JOURNAL_BYTES_MIN, err);
 	return r;
 }
 
-int repair_job_check(struct repair_job *job, struct error *err)
+int repair_job_check(const struct repair_job *job, struct error *err)
 {
 	int r = session_check_legs(&job->session, "repair-log compares", err);
 

@@ -64,7 +64,7 @@ struct repair_job {
 };
 
 /* Is this a mirror whose log can be repaired, with these words? 0 or -errno. */
-int repair_job_check(struct repair_job *job, struct error *err);
+int repair_job_check(const struct repair_job *job, struct error *err);
 /* Which regions to look at: clean ones, of the list, of the audit file. */
 int repair_job_select(struct repair_job *job, struct error *err);
 /* Finds the lies among them. job->state says when it ended early. */

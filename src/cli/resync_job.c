@@ -76,7 +76,7 @@ static int check_signature(const struct resync_job *job, struct error *err)
 }
 
 /* What it will write beside the mirror. */
-static int check_files(struct resync_job *job, struct error *err)
+static int check_files(const struct resync_job *job, struct error *err)
 {
 	const struct resync_words *words = job->words;
 	const struct {
@@ -90,7 +90,7 @@ static int check_files(struct resync_job *job, struct error *err)
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && !r; i++)
 		r = places_check_file(files[i].option, files[i].path, &words->write,
-				      &job->session.opened, &job->place_warning, err);
+				      &job->session.opened, err);
 	return r;
 }
 
@@ -216,7 +216,7 @@ int resync_job_select(struct resync_job *job, struct error *err)
 	/* The log as it was goes into the journal. */
 	return job->words->write_plan ? 0 :
 	       places_check_journal(&job->words->write, &job->session.opened,
-				    job->session.area.nr_bytes, &job->place_warning, err);
+				    job->session.area.nr_bytes, err);
 }
 
 /* --- looking first ------------------------------------------------------------------ */

@@ -259,6 +259,9 @@ int session_check_unchanged(struct session *session, struct error *err)
 
 	if (session_unchanged(session, true, change, sizeof(change)))
 		return 0;
+	if (signals_stop_wanted())
+		return error_operation(err, ECANCELED, "%s: ended by a signal, and whether it has changed is not known (%s); nothing was changed",
+				       session->opened.mirror.name, change);
 	return error_operation(err, ESTALE, "%s has changed since it was opened (%s): run it again; nothing was changed",
 			       session->opened.mirror.name, change);
 }
