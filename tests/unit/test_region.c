@@ -102,7 +102,7 @@ END_TEST
 START_TEST(errors_are_one_line)
 {
 	struct error err = { .kind = ERROR_NONE };
-	char hostile[1024];
+	char hostile[2 * ERROR_TEXT_BYTES];
 
 	ck_assert_int_eq(error_operation(&err, EIO, "leg \"a\nb\033[2J\177c\": %s",
 					 error_reason(-EIO)), -EIO);
