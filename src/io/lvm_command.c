@@ -29,7 +29,7 @@
 #define TERM_MS 2000	/* for a child that cleans up when it is asked to end */
 #define KILL_MS 1000	/* a device that hangs may hold a killed one: not waited for */
 #define FIRST_ROOM 65536u
-#define MESSAGES_ROOM 4096u
+#define MESSAGES_ROOM (1u << 20)	/* some lines for each of thousands of disks */
 
 unsigned int lvm_late_ms = 10000;
 
@@ -206,8 +206,9 @@ struct run {
 	int failed;			/* tells an errno when it could not be executed */
 	char *text;			/* owned */
 	size_t used, room, max_bytes;
-	char said[MESSAGES_ROOM];	/* stderr, as much as fits */
+	char *said;			/* owned: stderr, as much as fits */
 	size_t said_used;
+	bool said_more;			/* than fits */
 	struct error *err;
 };
 
@@ -401,11 +402,12 @@ static void read_messages(struct run *run)
 {
 	char more[4096];
 	ssize_t nr = read(run->messages, more, sizeof(more));
-	size_t room = sizeof(run->said) - 1 - run->said_used;
+	size_t room = MESSAGES_ROOM - 1 - run->said_used;
 
 	if (nr > 0) {
 		memcpy(run->said + run->said_used, more, (size_t)nr < room ? (size_t)nr : room);
 		run->said_used += (size_t)nr < room ? (size_t)nr : room;
+		run->said_more |= (size_t)nr > room;
 	} else if (nr == 0 || (errno != EAGAIN && errno != EINTR)) {
 		close_if_open(&run->messages);
 	}
@@ -520,7 +522,8 @@ static int run_prepare(struct run *run, const char *const words[])
 	run->command = nr ? words[0] : "";
 	run->argv = calloc(nr + 2, sizeof(*run->argv));
 	run->envp = environment_make();
-	if (!run->argv || !run->envp)
+	run->said = malloc(MESSAGES_ROOM);
+	if (!run->argv || !run->envp || !run->said)
 		return no_memory(run);
 	run->argv[0] = "lvm";
 	memcpy(run->argv + 1, words, nr * sizeof(*words));
@@ -542,10 +545,16 @@ static int output_publish(struct run *run, char **output, size_t *nr_bytes)
 	return 0;
 }
 
+/* What was not heard could be that a disk is there twice. */
 static int said_publish(struct run *run, char **said)
 {
 	if (!said)
 		return 0;
+	if (run->said_more)
+		return error_operation(run->err, EFBIG, "lvm %s says more than %u bytes beside its "
+				       "report: mend what it complains about first (what is given "
+				       "with --leg and --log needs no LVM)", run->command,
+				       MESSAGES_ROOM - 1);
 	run->said[run->said_used] = '\0';
 	*said = strdup(run->said);
 	return *said ? 0 : no_memory(run);
@@ -583,6 +592,7 @@ int lvm_run_heard(char **output, size_t *nr_bytes, char **said, const char *cons
 	close_if_open(&run.messages);
 	close_if_open(&run.failed);
 	free(run.text);
+	free(run.said);
 	free(run.argv);
 	free(run.envp);
 	return r;

@@ -412,6 +412,28 @@ START_TEST(reports_are_read)
 }
 END_TEST
 
+/* Whatever comes before it: that a disk is there twice is heard, or nothing is. */
+START_TEST(what_is_said_beside_a_report)
+{
+	struct lvm_report report;
+	char script[1024];
+
+	stand_in_of_report("mirror-active");
+	ck_assert_msg(!lvm_report_read(&report, NULL, &err), "%s", err.text);
+	snprintf(script, sizeof(script),
+		 "i=0; while [ $i -lt 4 ]; do head -c 25000 /dev/zero | tr '\\0' x >&2; i=$((i+1)); done; "
+		 "echo >&2; echo '  WARNING: Not using device /dev/copy for PV %s.' >&2; cat report",
+		 report.vgs[0].pvs[0].uuid);
+	lvm_report_free(&report);
+	stand_in(script);
+	ck_assert_msg(!lvm_report_read(&report, NULL, &err), "%s", err.text);
+	ck_assert_str_eq(report.vgs[0].pvs[0].duplicate, "/dev/copy");
+	lvm_report_free(&report);
+	stand_in("head -c 1100000 /dev/zero | tr '\\0' x >&2; cat report");
+	failed(lvm_report_read(&report, NULL, &err), "says more than 1048575 bytes beside");
+}
+END_TEST
+
 START_TEST(reports_that_cannot_be_read)
 {
 	static const struct lvm_report zeroed;
@@ -477,6 +499,7 @@ Suite *lvm_suite(void)
 	tcase_add_test(tcase, signals_and_descriptors_are_as_a_program_expects);
 	tcase_add_test(tcase, system_id);
 	tcase_add_test(tcase, reports_are_read);
+	tcase_add_test(tcase, what_is_said_beside_a_report);
 	tcase_add_test(tcase, reports_that_cannot_be_read);
 	tcase_add_test(tcase, sequence_numbers);
 	suite_add_tcase(suite, tcase);
