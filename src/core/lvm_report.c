@@ -270,21 +270,6 @@ static int lv_read(struct lvm_lv *lv, const struct lvm_row *row, struct error *e
 
 /* --- sections --------------------------------------------------------------------- */
 
-/* *rows is NULL where there is no such section: a group without LVs has no list of
- * them. What is no row is refused here, so that rows are objects everywhere. */
-static int section_get(struct json_object **rows, struct json_object *entry, const char *name,
-		       struct error *err)
-{
-	*rows = NULL;
-	json_object_object_get_ex(entry, name, rows);
-	if (*rows && !json_object_is_type(*rows, json_type_array))
-		return lvm_report_refuse(err, "\"%s\" is no list", name);
-	for (size_t i = 0; *rows && i < json_object_array_length(*rows); i++)
-		if (!json_object_is_type(json_object_array_get_idx(*rows, i), json_type_object))
-			return lvm_report_refuse(err, "a row of \"%s\" is no row", name);
-	return 0;
-}
-
 static int pv_compare(const void *a, const void *b)
 {
 	const struct lvm_pv *x = a, *y = b;
@@ -299,19 +284,15 @@ static int pv_by_name(const void *key, const void *element)
 	return strcmp(key, pv->name);
 }
 
-static int pvs_read(struct lvm_vg *vg, struct json_object *rows, struct error *err)
+static int pvs_read(struct lvm_vg *vg, struct lvm_rows *rows, struct error *err)
 {
-	size_t nr_rows = rows ? json_object_array_length(rows) : 0;
-	struct lvm_row row = { .section = "pv", .vg = vg };
 	int r = 0;
 
-	vg->pvs = calloc(nr_rows + 1, sizeof(*vg->pvs));
+	vg->pvs = calloc(rows->nr + 1, sizeof(*vg->pvs));
 	if (!vg->pvs)
 		return lvm_report_no_memory(err);
-	for (size_t i = 0; i < nr_rows && !r; i++) {
-		row.object = json_object_array_get_idx(rows, i);
-		r = pv_read(&vg->pvs[vg->nr_pvs++], &row, err);
-	}
+	while (!r && lvm_rows_next(rows, &r, err))
+		r = pv_read(&vg->pvs[vg->nr_pvs++], &rows->row, err);
 	if (r)
 		return r;
 	qsort(vg->pvs, vg->nr_pvs, sizeof(*vg->pvs), pv_compare);
@@ -336,19 +317,15 @@ static int lv_by_name(const void *key, const void *element)
 	return strcmp(key, lv->name);
 }
 
-static int lvs_read(struct lvm_vg *vg, struct json_object *rows, struct error *err)
+static int lvs_read(struct lvm_vg *vg, struct lvm_rows *rows, struct error *err)
 {
-	size_t nr_rows = rows ? json_object_array_length(rows) : 0;
-	struct lvm_row row = { .section = "lv", .vg = vg };
 	int r = 0;
 
-	vg->lvs = calloc(nr_rows + 1, sizeof(*vg->lvs));
+	vg->lvs = calloc(rows->nr + 1, sizeof(*vg->lvs));
 	if (!vg->lvs)
 		return lvm_report_no_memory(err);
-	for (size_t i = 0; i < nr_rows && !r; i++) {
-		row.object = json_object_array_get_idx(rows, i);
-		r = lv_read(&vg->lvs[vg->nr_lvs++], &row, err);
-	}
+	while (!r && lvm_rows_next(rows, &r, err))
+		r = lv_read(&vg->lvs[vg->nr_lvs++], &rows->row, err);
 	if (r)
 		return r;
 	qsort(vg->lvs, vg->nr_lvs, sizeof(*vg->lvs), lv_compare);
@@ -369,61 +346,87 @@ static void nosync_settle(struct lvm_vg *vg)
 				    !strcmp(vg->lvs[i].segments[0].type, "mirror");
 }
 
-/* One volume group, with all that belongs to it. *vg stays empty for physical volumes
- * that are in no group. */
-static int entry_read(struct lvm_vg *vg, struct json_object *entry, struct error *err)
+/* One section of a group's report, handed to its reader row by row. */
+static int section_read(struct lvm_vg *vg, const struct json_wanted *section,
+			int (*reader)(struct lvm_vg *vg, struct lvm_rows *rows, struct error *err),
+			struct error *err)
 {
-	struct json_object *vgs, *pvs, *lvs, *segments;
-	struct lvm_row row = { .section = "vg" };
-	int r = section_get(&vgs, entry, "vg", err);
+	struct lvm_rows rows;
+	int r = lvm_rows_open(&rows, section, vg, err);
 
 	if (!r)
-		r = section_get(&lvs, entry, "lv", err);
-	if (r)
+		r = reader(vg, &rows, err);
+	lvm_rows_close(&rows);
+	return r;
+}
+
+/* Physical volumes that are in no group stand in an entry without one: the group stays
+ * empty then. */
+static int vg_read(struct lvm_vg *vg, const struct json_wanted *section, size_t nr_lvs,
+		   struct error *err)
+{
+	struct lvm_rows rows;
+	int r = lvm_rows_open(&rows, section, NULL, err);
+
+	if (!r && !rows.nr && nr_lvs)
+		r = lvm_report_refuse(err, "it holds logical volumes of no group");
+	if (!r && rows.nr > 1)
+		r = lvm_report_refuse(err, "it does not keep volume groups apart");
+	if (!r && lvm_rows_next(&rows, &r, err))
+		r = vg_row_read(vg, &rows.row, err);
+	lvm_rows_close(&rows);
+	return r;
+}
+
+/* One volume group, with all that belongs to it. */
+static int entry_read(struct lvm_vg *vg, struct json_slice entry, struct error *err)
+{
+	enum { VG, PV, LV, SEG };
+	struct json_wanted sections[] = { { .key = "vg" }, { .key = "pv" }, { .key = "lv" },
+					  { .key = "seg" } };
+	size_t nr_lvs;
+	int r;
+
+	json_scan_members(entry, sections, sizeof(sections) / sizeof(sections[0]));
+	r = lvm_rows_count(&nr_lvs, &sections[LV], err);
+	if (!r)
+		r = vg_read(vg, &sections[VG], nr_lvs, err);
+	if (r || !vg->name)
 		return r;
-	if (!vgs || !json_object_array_length(vgs))
-		return !lvs || !json_object_array_length(lvs) ? 0 :
-		       lvm_report_refuse(err, "it holds logical volumes of no group");
-	if (json_object_array_length(vgs) > 1)
-		return lvm_report_refuse(err, "it does not keep volume groups apart");
-	row.object = json_object_array_get_idx(vgs, 0);
-	r = vg_row_read(vg, &row, err);
+	r = section_read(vg, &sections[PV], pvs_read, err);
 	if (!r)
-		r = section_get(&pvs, entry, "pv", err);
+		r = section_read(vg, &sections[LV], lvs_read, err);
 	if (!r)
-		r = section_get(&segments, entry, "seg", err);
-	if (!r)
-		r = pvs_read(vg, pvs, err);
-	if (!r)
-		r = lvs_read(vg, lvs, err);
-	if (!r)
-		r = lvm_segments_read(vg, segments, err);
+		r = section_read(vg, &sections[SEG], lvm_segments_read, err);
 	if (!r)
 		nosync_settle(vg);
 	return r;
 }
 
-static int entries_read(struct lvm_report *report, struct json_object *object, struct error *err)
+static int entries_read(struct lvm_report *report, struct json_slice object, struct error *err)
 {
-	struct json_object *entries;
+	struct json_wanted entries = { .key = "report" };
+	struct json_slice entry;
+	struct json_scan scan;
 	struct lvm_vg *vgs;
-	int r = section_get(&entries, object, "report", err);
 	size_t nr_entries;
+	int r;
 
+	json_scan_members(object, &entries, 1);
+	r = lvm_rows_count(&nr_entries, &entries, err);
 	if (r)
 		return r;
-	if (!entries)
+	if (!entries.value.text || !json_scan_open(&scan, entries.value))
 		return lvm_report_refuse(err, "it holds no \"report\"");
-	nr_entries = json_object_array_length(entries);
 	vgs = reallocarray(report->vgs, report->nr_vgs + nr_entries + 1, sizeof(*vgs));
 	if (!vgs)
 		return lvm_report_no_memory(err);
 	report->vgs = vgs;
-	for (size_t i = 0; i < nr_entries && !r; i++) {
+	while (!r && json_scan_next(&scan, NULL, &entry)) {
 		struct lvm_vg *vg = &vgs[report->nr_vgs];
 
 		*vg = (struct lvm_vg){ .name = NULL };
-		r = entry_read(vg, json_object_array_get_idx(entries, i), err);
+		r = entry_read(vg, entry, err);
 		if (r)
 			vg_clear(vg);
 		else
@@ -446,23 +449,10 @@ static bool object_find(const char **text, const char *end)
 	return false;
 }
 
-static int object_parse(struct json_object **object, struct json_slice value, struct error *err)
-{
-	struct json_tokener *tokener = json_tokener_new();
-
-	if (!tokener)
-		return lvm_report_no_memory(err);
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	*object = json_tokener_parse_ex(tokener, value.text, (int)value.length);
-	json_tokener_free(tokener);
-	return *object ? 0 : lvm_report_refuse(err, "it is not JSON");
-}
-
 /* One JSON object and what it says; *text moves behind it. */
 static int object_read(struct lvm_report *report, const char **text, const char *end,
 		       struct error *err)
 {
-	struct json_object *object;
 	struct json_slice value;
 	int r;
 
@@ -478,11 +468,7 @@ static int object_read(struct lvm_report *report, const char **text, const char 
 		return lvm_report_refuse(err, "it is not JSON at byte %zu of the report",
 					 value.length);
 	}
-	r = object_parse(&object, value, err);
-	if (r)
-		return r;
-	r = entries_read(report, object, err);
-	json_object_put(object);
+	r = entries_read(report, value, err);
 	*text = value.text + value.length;
 	return r;
 }

@@ -228,28 +228,25 @@ static void segments_hand_out(struct lvm_vg *vg, struct owned_segment *owned)
 	}
 }
 
-int lvm_segments_read(struct lvm_vg *vg, struct json_object *section, struct error *err)
+int lvm_segments_read(struct lvm_vg *vg, struct lvm_rows *rows, struct error *err)
 {
-	size_t nr_rows = section ? json_object_array_length(section) : 0;
-	struct owned_segment *owned = calloc(nr_rows + 1, sizeof(*owned));
-	struct lvm_row row = { .section = "seg", .vg = vg };
+	struct owned_segment *owned = calloc(rows->nr + 1, sizeof(*owned));
 	struct lvm_lv **index = NULL;
+	size_t nr = 0;
 	int r = 0;
 
-	vg->segments = calloc(nr_rows + 1, sizeof(*vg->segments));
+	vg->segments = calloc(rows->nr + 1, sizeof(*vg->segments));
 	if (!owned || !vg->segments)
 		r = lvm_report_no_memory(err);
 	if (!r)
 		r = index_make(&index, vg, err);
-	for (size_t i = 0; i < nr_rows && !r; i++) {
-		row.object = json_object_array_get_idx(section, i);
-		r = segment_read(&owned[i], &row, index, err);
-	}
+	while (!r && lvm_rows_next(rows, &r, err))
+		r = segment_read(&owned[nr++], &rows->row, index, err);
 	if (!r) {
-		vg->nr_segments = nr_rows;
+		vg->nr_segments = nr;
 		segments_hand_out(vg, owned);
 	} else {
-		for (size_t i = 0; owned && i < nr_rows; i++)
+		for (size_t i = 0; i < nr; i++)
 			lvm_segment_clear(&owned[i].segment);
 	}
 	free(owned);

@@ -336,6 +336,10 @@ START_TEST(damaged)
 	refused(strdup("{\"report\":[{\"vg\":[], \"lv\":[{}]}]}"), "of no group");
 	refused(strdup("{\"report\":[{\"lv\":[{}]}]}"), "of no group");
 	refused(strdup("{'report':[]}"), "not JSON");
+	refused(strdup("{\"report\":[{\"vg\":[{\"vg_name\":\"\\u0g\"}]}]}"), "a row of \"vg\" is not JSON");
+	refused(strdup("{\"report\":[{\"vg\":{}}]}"), "\"vg\" is no list");
+	refused(strdup("{\"report\":[{\"lv\":\"\"}]}"), "\"lv\" is no list");
+	refused(strdup("{\"report\":null}"), "no \"report\"");
 	refused(strdup("{\"report\":[]} \n{"), "cut short");
 	bomb = malloc(1000001);
 	memset(bomb, '[', 1000000);
