@@ -23,14 +23,15 @@
 /*
  * A read of a dead device cannot be interrupted, and neither can an open(): a thread in
  * one keeps its whole process. So others do it, a few at a time, each taking the next log
- * until none is left. Their answers come through shared memory, a word on a pipe tells
- * that one has come.
+ * until none is left. Their answers come through shared memory; a word on a pipe tells
+ * that some have come, since to be woken for each costs more than to read most logs.
  */
 
 #define LANES 8u
 #define GIVEN_UP_MAX 16u	/* then the rest is not tried: every one is a process */
 #define POLL_MS 50
 #define PATIENCE_MS 50	/* what takes longer gets one more process each time */
+#define WORD_MS 5	/* answers that come faster are told together */
 
 enum slot_state { SLOT_WAITING, SLOT_READING, SLOT_DONE, SLOT_GIVEN_UP };
 
@@ -153,11 +154,19 @@ static void descriptors_close(int *keep)
 			close(fd);
 }
 
+/* A pipe that is full says it already. */
+static void say(const struct run *run)
+{
+	if (write(run->pipe[1], "", 1) < 0 && errno != EAGAIN)
+		_exit(1);
+}
+
 __attribute__((noreturn))
 static void lane_run(struct run *run, unsigned int lane)
 {
 	struct shared *shared = run->shared;
 	struct lane_word *word = &shared->lanes[lane];
+	uint64_t said_ms = now_ms();
 	size_t i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -168,7 +177,6 @@ static void lane_run(struct run *run, unsigned int lane)
 		struct slot *slot = &shared->slots[i];
 		struct error err = { 0 };
 		int reading = SLOT_READING, waiting = SLOT_WAITING;
-		uint32_t said = (uint32_t)i;
 
 		if (!has_place(&run->batch->wanted[i]) ||
 		    !atomic_compare_exchange_strong(&slot->state, &waiting, SLOT_READING))
@@ -178,26 +186,37 @@ static void lane_run(struct run *run, unsigned int lane)
 		slot->answer.result = log_read(&slot->answer, &run->batch->wanted[i], word, &err);
 		if (slot->answer.result)
 			why_set(&slot->answer, err.text);
-		if (atomic_compare_exchange_strong(&slot->state, &reading, SLOT_DONE) &&
-		    write(run->pipe[1], &said, sizeof(said)) != sizeof(said))
-			break;
+		atomic_compare_exchange_strong(&slot->state, &reading, SLOT_DONE);
+		if (now_ms() - said_ms >= WORD_MS) {
+			say(run);
+			said_ms = now_ms();
+		}
 		atomic_store(&word->index, -1);
 	}
+	say(run);
 	_exit(0);
 }
 
 /* --- in ours ------------------------------------------------------------------------- */
 
-static void tell(struct run *run, size_t i)
+static void tell(struct run *run, size_t i, const struct log_answer *answer)
 {
 	const struct log_batch *batch = run->batch;
 
-	if (i >= batch->nr || run->told[i])
-		return;
 	run->told[i] = true;
 	run->left--;
 	if (batch->answered)
-		batch->answered(batch->context, i, &run->shared->slots[i].answer);
+		batch->answered(batch->context, i, answer);
+}
+
+static void done_tell(struct run *run)
+{
+	for (size_t i = 0; i < run->batch->nr; i++) {
+		const struct slot *slot = &run->shared->slots[i];
+
+		if (!run->told[i] && atomic_load(&slot->state) == SLOT_DONE)
+			tell(run, i, &slot->answer);
+	}
 }
 
 /* Another answer than the process's own, which may still come and is not wanted then. */
@@ -214,10 +233,7 @@ static void slot_give_up(struct run *run, size_t i, int result, const char *why)
 		struct log_answer answer = { .result = result };
 
 		why_set(&answer, why);
-		run->told[i] = true;
-		run->left--;
-		if (run->batch->answered)
-			run->batch->answered(run->batch->context, i, &answer);
+		tell(run, i, &answer);
 	}
 }
 
@@ -287,13 +303,12 @@ static bool any_lane(const struct run *run)
 /* Nobody is left to read these, or to say that they were read. */
 static void rest_give_up(struct run *run)
 {
+	const char *why = run->given_up ? "not tried: too many devices do not answer" :
+					  "not tried: no process could be made";
+
+	done_tell(run);
 	for (size_t i = 0; i < run->batch->nr; i++)
-		if (atomic_load(&run->shared->slots[i].state) == SLOT_DONE)
-			tell(run, i);
-		else
-			slot_give_up(run, i, -ETIMEDOUT, run->given_up ?
-				     "not tried: too many devices do not answer" :
-				     "not tried: no process could be made");
+		slot_give_up(run, i, -ETIMEDOUT, why);
 }
 
 static bool lane_may_come(const struct run *run)
@@ -310,17 +325,16 @@ static void lane_add(struct run *run)
 	run->added_ms = now_ms();
 }
 
-static void pipe_read(struct run *run)
+/* Also what was read by one that hangs now, which did not say so. */
+static void answers_tell(struct run *run)
 {
 	struct pollfd wait = { .fd = run->pipe[0], .events = POLLIN };
-	uint32_t said[256];
-	ssize_t bytes;
+	char said[256];
 
-	if (poll(&wait, 1, lane_may_come(run) ? PATIENCE_MS : POLL_MS) <= 0)
+	if (poll(&wait, 1, lane_may_come(run) ? PATIENCE_MS : POLL_MS) > 0 &&
+	    read(run->pipe[0], said, sizeof(said)) < 0)
 		return;
-	bytes = read(run->pipe[0], said, sizeof(said));
-	for (ssize_t i = 0; i < bytes / (ssize_t)sizeof(*said); i++)
-		tell(run, said[i]);
+	done_tell(run);
 }
 
 static void lanes_watch(struct run *run)
@@ -341,14 +355,11 @@ static int batch_run(struct run *run)
 	while (run->left) {
 		if (batch->cancelled && batch->cancelled(batch->context))
 			return -ECANCELED;
-		pipe_read(run);
+		answers_tell(run);
 		lane_add(run);
 		lanes_watch(run);
-		if (!any_lane(run)) {
-			/* What was said before the last one went. */
-			pipe_read(run);
+		if (!any_lane(run))
 			rest_give_up(run);
-		}
 	}
 	return 0;
 }
@@ -375,7 +386,7 @@ static int run_begin(struct run *run, struct error *err)
 		run->shared = NULL;
 	if (!run->told || !run->shared)
 		return error_operation(err, ENOMEM, "not enough memory to read the logs");
-	if (pipe2(run->pipe, O_CLOEXEC))
+	if (pipe2(run->pipe, O_CLOEXEC | O_NONBLOCK))
 		return error_operation(err, errno, "cannot make a pipe to read the logs: %s",
 				       error_reason(errno));
 	for (size_t i = 0; i < batch->nr; i++) {
