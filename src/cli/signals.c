@@ -18,10 +18,27 @@ static void on_stop(int number)
 	stop_wanted = 1;
 }
 
+/* A terminal that goes may say so twice: its shell does, and the kernel. */
+static void on_hangup(int number)
+{
+	(void)number;
+	stop_wanted = 1;
+}
+
 static void on_status(int number)
 {
 	(void)number;
 	status_wanted = 1;
+}
+
+/* An orderly end, as a login that breaks off must not leave LVM kept out; nohup(1) has
+ * the last word. */
+static void catch_hangup(void)
+{
+	struct sigaction hangup = { .sa_handler = on_hangup, .sa_flags = SA_RESTART }, now;
+
+	if (!sigaction(SIGHUP, NULL, &now) && now.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &hangup, NULL);
 }
 
 void signals_install(void)
@@ -34,6 +51,7 @@ void signals_install(void)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGUSR1, &status, NULL);
+	catch_hangup();
 	signal(SIGPIPE, SIG_IGN);	/* close_stdout() reports it */
 	signal(SIGXFSZ, SIG_IGN);	/* whoever writes reports it */
 	lvm_watch_cancel(signals_cancelled, NULL);

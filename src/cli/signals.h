@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* SIGINT and SIGTERM ask for an orderly end, SIGUSR1 for a status line. A second
+/* SIGINT, SIGTERM and SIGHUP ask for an orderly end, SIGUSR1 for a status line. A second
  * SIGINT ends the process at once. */
 void signals_install(void);
 bool signals_stop_wanted(void);

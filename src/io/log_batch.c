@@ -172,6 +172,7 @@ static void lane_run(struct run *run, unsigned int lane)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	descriptors_close(&run->pipe[1]);
 	while ((i = atomic_fetch_add(&shared->next, 1)) < run->batch->nr) {
 		struct slot *slot = &shared->slots[i];

@@ -238,6 +238,7 @@ static void child_exec(const struct run *run, const int out[2], const int messag
 	signal(SIGXFSZ, SIG_DFL);
 	uncatch(SIGINT);
 	uncatch(SIGTERM);
+	uncatch(SIGHUP);
 	uncatch(SIGUSR1);
 	if (null >= 0 && getppid() == parent && dup2(null, STDIN_FILENO) >= 0 &&
 	    dup2(out[1], STDOUT_FILENO) >= 0 && dup2(messages[1], STDERR_FILENO) >= 0) {
