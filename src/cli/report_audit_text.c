@@ -313,6 +313,31 @@ static void advise_on_core_log(unsigned int *number)
 	print_step(number, "Find out which leg is right. If leg 0 is: deactivate the mirror and activate it again, the kernel then copies leg 0 over the others. If it is not, save the other leg's contents before: that activation overwrites them.");
 }
 
+/* What it takes to have leg 0 copied; the table may have the last word. */
+static const char *advice_if_leg_0_is_right(enum mirror_sync sync)
+{
+	switch (sync) {
+	case MIRROR_SYNC_SYNC:
+		return "If leg 0 is right, let that happen. If another is: mirrorctl resync offline --verify --source=N copies that one, and then activate the mirror with a table without sync.";
+	case MIRROR_SYNC_NOSYNC:
+		return "If leg 0 is right: mirrorctl repair-log clears the clean bits of these regions, and with a table without nosync the kernel copies leg 0 over the others at the next activation (--dry-run shows it, --save-divergent keeps what differs). With nosync it sets the bits again.";
+	default:
+		return "If leg 0 is right: mirrorctl repair-log clears the clean bits of these regions, and the kernel copies leg 0 over the others at the next activation (--dry-run shows it, --save-divergent keeps what differs).";
+	}
+}
+
+static void advise_on_proof(const struct audit_report *report, unsigned int *number)
+{
+	enum mirror_sync sync = report->session->opened.mirror.sync;
+
+	if (sync == MIRROR_SYNC_SYNC)
+		print_step(number, "Do not activate, suspend or resume this mirror before you know which leg is right: with sync in the table the kernel then copies leg 0 over the others everywhere.");
+	print_step(number, "Do not convert this mirror, and do not fail or replace leg 0.");
+	print_step(number, "Keep this report (--json), and copies of the legs if you can.");
+	print_step(number, "Find out which leg is right before these regions are written again: if a first synchronisation was interrupted, leg 0 is.");
+	print_step(number, advice_if_leg_0_is_right(sync));
+}
+
 static void advise_on_lies(const struct audit_report *report, unsigned int *number)
 {
 	unsigned int evidence = evidence_collect(report->result, &report->session->opened.mirror,
@@ -333,10 +358,7 @@ static void advise_on_lies(const struct audit_report *report, unsigned int *numb
 		print_step(number, "Until then do not convert it, and do not fail or replace leg 0.");
 		return;
 	}
-	print_step(number, "Do not convert this mirror, and do not fail or replace leg 0.");
-	print_step(number, "Keep this report (--json), and copies of the legs if you can.");
-	print_step(number, "Find out which leg is right before these regions are written again: if a first synchronisation was interrupted, leg 0 is.");
-	print_step(number, "If leg 0 is right: mirrorctl repair-log clears the clean bits of these regions, and the kernel copies leg 0 over the others at the next activation (--dry-run shows it, --save-divergent keeps what differs).");
+	advise_on_proof(report, number);
 }
 
 static const char *advice_without_findings(const struct audit_report *report)

@@ -98,6 +98,10 @@ static const char *other_future(const struct repair_job *job)
 		return "leg 0 is missing. What the kernel copies at the next activation is whatever the first leg of the table then is: see to it that it is the right one.";
 	if (job->words->online)
 		return NULL;
+	if (job->session.log.defects & LOG_TOO_SMALL)
+		return "the kernel refuses this table, because the log is too small for it. With a table that it takes it copies leg 0 over the others there.";
+	if (job->session.log.defects & LOG_PANICS_KERNEL)
+		return "the kernel panics at the next activation, as it does with a log of so many regions (Linux 6.1): do not activate this mirror.";
 	if (mirror->sync == MIRROR_SYNC_NOSYNC)
 		return "with nosync in the table the kernel sets every bit at the next activation, copies nothing, and these regions stay as they are. Activate it with a table without nosync; then it copies leg 0 over the others there.";
 	if (mirror->sync == MIRROR_SYNC_SYNC)
@@ -245,6 +249,24 @@ static void print_files(const struct repair_job *job)
 	}
 }
 
+/* What the plan has said of the next activation must not sound simpler now. */
+static const char *how_to_activate(const struct repair_job *job)
+{
+	const struct mirror *mirror = &job->session.opened.mirror;
+
+	if (mirror->legs[0].missing)
+		return "see to it that the first leg of the table is the right one, and activate the mirror; the kernel then copies that leg in the cleared regions.";
+	if (job->session.log.defects & LOG_TOO_SMALL)
+		return "give the mirror a table that the kernel takes, and activate it; the kernel then copies the cleared regions.";
+	if (job->session.log.defects & LOG_PANICS_KERNEL)
+		return "do not activate this mirror: the kernel panics with a log of so many regions. mirrorctl resync offline copies them without it.";
+	if (mirror->sync == MIRROR_SYNC_NOSYNC)
+		return "activate the mirror with a table without nosync; the kernel then copies the cleared regions. With nosync it sets their bits again and copies nothing.";
+	if (mirror->sync == MIRROR_SYNC_SYNC)
+		return "activate the mirror; with the table's sync the kernel then copies everything, with a table without sync the cleared regions.";
+	return "activate the mirror; the kernel then copies the cleared regions.";
+}
+
 static void print_next(const struct repair_job *job)
 {
 	char text[4600];
@@ -258,10 +280,10 @@ static void print_next(const struct repair_job *job)
 	if (job->words->online)
 		return;
 	if (job->recorded.unreadable_regions >= job->cleared)
-		snprintf(text, sizeof(text), "activate the mirror; the kernel then copies the cleared regions.");
+		snprintf(text, sizeof(text), "%s", how_to_activate(job));
 	else
-		snprintf(text, sizeof(text), "activate the mirror; the kernel then copies the cleared regions. Before that, and only before, this takes it back: mirrorctl undo %.4096s",
-			 job->journal);
+		snprintf(text, sizeof(text), "%s Before that, and only before, this takes it back: mirrorctl undo %.4096s",
+			 how_to_activate(job), job->journal);
 	report_text_paragraph("What to do:", text);
 }
 

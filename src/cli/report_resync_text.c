@@ -275,6 +275,16 @@ void report_resync_plan_text(const struct resync_job *job)
 	fflush(stdout);
 }
 
+/* What is left not clean, and a table with which the kernel does not care. */
+static void warn_of_nosync(const struct resync_job *job)
+{
+	const struct resync_result *result = &job->result;
+
+	if (job->session.opened.mirror.sync == MIRROR_SYNC_NOSYNC &&
+	    (left_over(result) || result->regions_failed || job->nr_skipped))
+		report_text_paragraph("WARNING", "the table says nosync: with it the kernel calls every region clean at the next activation, those that are left, too. Do not activate the mirror with it.");
+}
+
 /* What an undo would need. */
 static void print_files(const struct resync_job *job)
 {
@@ -418,6 +428,8 @@ static const char *next_step(const struct resync_job *job)
 		return mend(job, result);
 	if (job->session.opened.mirror.sync == MIRROR_SYNC_SYNC)
 		return "the table says sync: with it the kernel clears every bit at the next activation and copies leg 0 over the others everywhere. Activate with a table without sync.";
+	if (job->nr_skipped && job->session.opened.mirror.sync == MIRROR_SYNC_NOSYNC)
+		return "the skipped regions are still as the log says.";
 	if (job->nr_skipped)
 		return "the skipped regions are still as the log says; the kernel copies those that are not clean from leg 0 at the next activation.";
 	if (!job->words->verify)
@@ -433,6 +445,7 @@ static void print_done(const struct resync_job *job)
 	print_files(job);
 	print_end(job);
 	report_text_paragraph("What to do:", next_step(job));
+	warn_of_nosync(job);
 }
 
 static void print_dry_run(const struct resync_job *job)

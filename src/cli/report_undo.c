@@ -72,9 +72,15 @@ static void print_future(const struct undo_job *job)
 {
 	bool one = job->nr_back == 1;
 	char text[400];
+	int n;
 
-	snprintf(text, sizeof(text), "the log again calls %s region%s clean, as before the repair, although the repair found that the legs differ there; at the next activation the kernel will not copy %s, and only leg 0 is read until it fails.",
-		 one ? "this" : "these", plural(job->nr_back), one ? "it" : "them");
+	n = snprintf(text, sizeof(text), "the log again calls %s region%s clean, as before the repair, although the repair found that the legs differ there; ",
+		     one ? "this" : "these", plural(job->nr_back));
+	if (job->session.opened.mirror.sync == MIRROR_SYNC_SYNC)
+		snprintf(text + n, sizeof(text) - (size_t)n, "but with sync in the table the kernel copies leg 0 over the others everywhere at the next activation.");
+	else
+		snprintf(text + n, sizeof(text) - (size_t)n, "at the next activation the kernel will not copy %s, and only leg 0 is read until it fails.",
+			 one ? "it" : "them");
 	report_text_paragraph("What will happen:", text);
 }
 

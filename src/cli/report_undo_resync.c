@@ -154,6 +154,10 @@ static void print_future(const struct undo_job *job)
 {
 	char text[600];
 
+	if (job->session.opened.mirror.sync == MIRROR_SYNC_NOSYNC) {
+		report_text_paragraph("What will happen:", "with nosync in the table the kernel sets every bit at the next activation and copies nothing, also where the legs differ then. Activate the mirror with a table without nosync; then it copies leg 0 over the others wherever the log is not clean, and so over what was put back on them.");
+		return;
+	}
 	snprintf(text, sizeof(text), "at the next activation the kernel copies leg 0 over the other legs wherever the log is not clean%s.%s",
 		 put_back_sectors(job) ? ", and so over what was put back on them" : "",
 		 put_back_sectors(job) ? " To keep another leg's version, do not activate the mirror before mirrorctl resync offline --source=N has copied that leg (or take it out of the journal with mirrorctl extract)." :

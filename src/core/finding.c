@@ -95,11 +95,11 @@ static const struct finding_row rows[FINDING_COUNT] = {
 	[FINDING_TABLE_SYNC] = {
 		"table-sync", FINDING_CLASS_WARNING,
 		"the table says `sync`",
-		"the kernel clears all bits at every resume, a plain suspend and resume included, and copies leg 0 over the others", NULL },
+		"the kernel clears all bits and copies leg 0 over the others everywhere, and so at every further one, after a plain suspend, too", NULL },
 	[FINDING_TABLE_NOSYNC] = {
 		"table-nosync", FINDING_CLASS_WARNING,
 		"the table says `nosync`",
-		"the kernel sets all bits at every resume, a plain suspend and resume included, whatever is on disk", NULL },
+		"the kernel sets all bits, whatever is on disk, and so at every further one, after a plain suspend, too", NULL },
 	[FINDING_NO_HANDLE_ERRORS] = {
 		"no-handle-errors", FINDING_CLASS_NOTE,
 		"the table lacks handle_errors: a recovery that fails on a bad sector is counted as in sync, so the kernel's letters and percentage prove little",
@@ -231,6 +231,10 @@ static void add_mismatch(struct finding_list *list, enum finding_id id,
 	uint64_t size = matching_region_size(geometry, said);
 	char or_size[64] = "";
 
+	if (!said) {
+		finding_add(list, id, "0 in the log, %" PRIu64 " in the mirror", log->nr_regions);
+		return;
+	}
 	if (size)
 		snprintf(or_size, sizeof(or_size), ", --region-size=%" PRIu64 "s too", size);
 	finding_add(list, id, "%" PRIu64 " in the log, %" PRIu64 " in the mirror; --length=%"
