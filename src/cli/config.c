@@ -60,6 +60,7 @@ static bool is_of_one_run(const char *name)
 	static const char *const names[] = {
 		"mapfile", "output", "save-divergent", "write-plan", "from", "plan",
 		"sectors", "clear-regardless", "source", "list", "online", "undo-file",
+		"regions", "seed", "copy-all", "salvage", "accept-salvaged",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

@@ -70,8 +70,8 @@ START_TEST(good_files)
 {
 	static const char *const rate[] = { "--rate=10M" };
 	static const char *const two[] = { "--rate=10M", "--json" };
-	static const char *const spaced[] = { "--regions=1 2 3" };
-	static const char *const equals[] = { "--regions=a=b" };
+	static const char *const spaced[] = { "--sample=1 2 3" };
+	static const char *const equals[] = { "--sample=a=b" };
 
 	expect_words("", 0, NULL);
 	expect_words("\n\n# nothing\n   # here\n", 0, NULL);
@@ -79,8 +79,8 @@ START_TEST(good_files)
 	expect_words("rate=10M", 1, rate);
 	expect_words("  rate\t=  10M  \n", 1, rate);
 	expect_words("# a comment\nrate = 10M\n\njson\n", 2, two);
-	expect_words("regions = 1 2 3\n", 1, spaced);
-	expect_words("regions = a=b\n", 1, equals);
+	expect_words("sample = 1 2 3\n", 1, spaced);
+	expect_words("sample = a=b\n", 1, equals);
 	expect_words("rate = 10M\r\njson\r\n", 2, two);
 }
 END_TEST
@@ -134,6 +134,11 @@ START_TEST(never_from_a_file)
 	refuse("json\nlog = /dev/vg/log\n", 2, "log names one mirror, and must be typed");
 	refuse("leg = /dev/sda\n", 1, "leg names one mirror");
 	refuse("mapfile = /dev/sda\n", 1, "mapfile is about one run");
+	refuse("regions = 5\n", 1, "regions is about one run");
+	refuse("seed = 5\n", 1, "seed is about one run");
+	refuse("salvage\n", 1, "salvage is about one run");
+	refuse("accept-salvaged\n", 1, "accept-salvaged is about one run");
+	refuse("copy-all\n", 1, "copy-all is about one run");
 }
 END_TEST
 
@@ -144,7 +149,7 @@ START_TEST(long_lines)
 	size_t length = lengths[_i];
 	char *text = malloc(length + 20);
 
-	strcpy(text, "regions = ");
+	strcpy(text, "sample  = ");
 	memset(text + 10, '7', length);
 	strcpy(text + 10 + length, "\n");
 	if (length > 890) {
@@ -152,7 +157,7 @@ START_TEST(long_lines)
 	} else {
 		ck_assert_int_eq(read_text(text), 0);
 		ck_assert_int_eq(words.argc, 1);
-		ck_assert_uint_eq(strlen(words.argv[0]), 10 + length);
+		ck_assert_uint_eq(strlen(words.argv[0]), strlen("--sample=") + length);
 	}
 	free(text);
 }
