@@ -73,7 +73,8 @@ _mirrorctl_offer_value()
 		fi
 		;;
 	--log | --table | --mapfile | --from | --output | -o | --save-divergent | --plan | \
-	--write-plan | --undo-file | --source | --state-dir | --config | --device) _mirrorctl_offer_files ;;
+	--write-plan | --undo-file | --state-dir | --config | --device) _mirrorctl_offer_files ;;
+	--source) _mirrorctl_offer '0 1 2 3 4 5 6 7 8' ;;
 	--progress) _mirrorctl_offer 'auto always never json' ;;
 	--color) _mirrorctl_offer 'auto always never' ;;
 	--io-engine) _mirrorctl_offer 'auto io_uring threads' ;;
@@ -118,7 +119,7 @@ _mirrorctl_offer_options()
 {
 	local mirror='--leg= --log= --region-size= --length= --table= --device= --segment= --inactive'
 	local report='--json -q --quiet -v --verbose --progress= --color= --max-runs= --mapfile= --io-engine='
-	local write='--dry-run --yes --state-dir= --hold-vg-lock'
+	local write='-n --dry-run -y --yes --state-dir= --hold-vg-lock'
 	local help='-? --help --usage -V --version'
 
 	case $1 in

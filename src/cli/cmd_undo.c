@@ -25,7 +25,7 @@ static error_t validate(const struct undo_words *words, const struct argp_state 
 	if (!words->list && !words->journal)
 		error_usage(&err, "which journal? mirrorctl undo --list shows those there are");
 	else if (words->report.mapfile)
-		error_usage(&err, "--mapfile goes with show and audit");
+		error_usage(&err, "--mapfile goes with show, audit and extract");
 	return err.kind ? opts_error(state, &err) : 0;
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/opts.h"
 
-enum { KEY_DRY_RUN = 4000, KEY_YES, KEY_STATE_DIR, KEY_HOLD_VG_LOCK };
+enum { KEY_STATE_DIR = 4000, KEY_HOLD_VG_LOCK };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "How to write:", 4 },
-	{ "dry-run", KEY_DRY_RUN, NULL, 0, "Show exactly what would be done, and write nothing", 4 },
-	{ "yes", KEY_YES, NULL, 0, "Do it without asking for the mirror's name", 4 },
+	{ "dry-run", 'n', NULL, 0, "Show exactly what would be done, and write nothing", 4 },
+	{ "yes", 'y', NULL, 0, "Do it without asking for the mirror's name", 4 },
 	{ "state-dir", KEY_STATE_DIR, "DIR", 0,
 	  "Where journals are kept; /var/lib/mirrorctl if not given", 4 },
 	{ "hold-vg-lock", KEY_HOLD_VG_LOCK, NULL, 0,
@@ -19,10 +19,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct write_words *words = state->input;
 
 	switch (key) {
-	case KEY_DRY_RUN:
+	case 'n':
 		words->dry_run = true;
 		return 0;
-	case KEY_YES:
+	case 'y':
 		words->yes = true;
 		return 0;
 	case KEY_STATE_DIR:
