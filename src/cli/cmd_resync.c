@@ -142,6 +142,23 @@ static void mark_header(struct finding_list *findings)
 		finding_mark_repaired(findings, ids[i]);
 }
 
+/* A run that ends itself, as what it needs cannot be written. */
+static bool has_failed(const struct resync_job *job, const struct resync_result *result)
+{
+	return result->log_failed || result->keep_error || job->salvage.keep_error;
+}
+
+/* Legs or log: the last write of a log that failed does not count. */
+static bool has_written(const struct resync_job *job)
+{
+	const struct resync_result *result = &job->result;
+	bool written = result->log_writes > (result->log_failed ? 1u : 0u);
+
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
+		written = written || result->written_bytes[leg] || job->salvage.written_bytes[leg];
+	return written;
+}
+
 /* What was found is the same in a dry run; what was done about it is not. */
 static void add_findings(struct resync_job *job, const struct resync_result *result)
 {
@@ -159,7 +176,10 @@ static void add_findings(struct resync_job *job, const struct resync_result *res
 		finding_mark_repaired(findings, FINDING_BOGUS_CLEAN);
 	if (result->keep_error || job->salvage.keep_error)
 		finding_add(findings, FINDING_UNVERIFIABLE, "%s", job->files.kept.text);
-	if (regions || result->log_failed)
+	if (result->log_failed)
+		finding_add(findings, FINDING_UNVERIFIABLE, "the log could not be written (%s)",
+			    error_reason(result->log_error));
+	if (regions)
 		finding_add(findings, FINDING_UNVERIFIABLE, "%llu regions could not be made equal",
 			    (unsigned long long)regions);
 	else if (!done && unread->nr)
@@ -167,8 +187,8 @@ static void add_findings(struct resync_job *job, const struct resync_result *res
 			    (unsigned long long)unread->sectors[VERDICT_UNVERIFIABLE]);
 	if (result->end == RESYNC_CHANGED)
 		finding_add(findings, FINDING_CHANGED, "%s", job->change);
-	if (result->end == RESYNC_STOPPED ||
-	    (result->end == RESYNC_CHANGED && signals_stop_wanted()))
+	if ((result->end == RESYNC_STOPPED && !has_failed(job, result)) ||
+	    (result->end != RESYNC_COMPLETE && signals_stop_wanted()))
 		finding_add(findings, FINDING_UNFINISHED, "%s", result->hung ?
 			    "a device did not answer" : "");
 }
@@ -180,7 +200,7 @@ static int status_of(struct resync_job *job)
 
 	if (job->state == RESYNC_DONE) {
 		add_findings(job, result);
-		if (result->log_writes)
+		if (has_written(job))
 			status |= EXIT_DONE;
 	} else if (job->previewed) {
 		add_findings(job, &job->preview);
