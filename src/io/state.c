@@ -74,8 +74,9 @@ int state_directory(char **path, const char *option, struct error *err)
 		return 0;
 	if (errno == ENOMEM)
 		return no_memory(err);
-	return error_operation(err, errno, chosen ? "--state-dir: the current directory is not known: %s; give an absolute path" :
-			       "no directory for journals is known, as HOME is not set (%s): give --state-dir",
+	if (!chosen)
+		return error_operation(err, errno, "no directory for journals is known, as neither XDG_STATE_HOME nor HOME names one: give --state-dir");
+	return error_operation(err, errno, "--state-dir: the current directory is not known: %s; give an absolute path",
 			       error_reason(errno));
 }
 
