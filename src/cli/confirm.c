@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/report.h"
 #include "cli/signals.h"
 
 #define LOOK_MS 200
@@ -39,7 +40,9 @@ int confirm_name(const struct write_words *words, const char *name, struct error
 		return error_usage(err, "there is no terminal to ask on: say --yes to do this, or "
 				   "--dry-run to look only; nothing was changed");
 	fflush(stdout);
-	fprintf(stderr, "\nType the mirror's name, %s, to do this: ", name);
+	fprintf(stderr, "\nType the mirror's name, ");
+	report_text_plain(stderr, name);
+	fprintf(stderr, ", to do this: ");
 	if (!read_answer(answer, sizeof(answer))) {
 		fputc('\n', stderr);
 		if (signals_stop_wanted())

@@ -2,6 +2,8 @@
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
+#include <stdio.h>
+
 #include "cli/session.h"
 #include "core/activation.h"
 #include "core/audit.h"
@@ -39,6 +41,9 @@ void report_audit_json(const struct audit_report *report);
 /* What was compared and found, without what to think of it. */
 void report_audit_body(const struct audit_report *report);
 
+/* Names are typed, or come out of files: none of them may break a line, or reach a terminal
+ * as an escape sequence. All below prints text like this. */
+void report_text_plain(FILE *stream, const char *text);
 /* Shared by both text reports: the lines about the mirror and its log, then the
  * findings, wrapped to the terminal's width. */
 void report_text_mirror(const struct session *session);

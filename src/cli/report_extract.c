@@ -19,7 +19,6 @@
 static void print_line(const char *heading, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Names come out of a file: none of them may reach a terminal as an escape. */
 static void print_line(const char *heading, const char *format, ...)
 {
 	char text[1024];
@@ -28,9 +27,6 @@ static void print_line(const char *heading, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	for (char *at = text; *at; at++)
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			*at = '?';
 	report_text_paragraph(heading, text);
 }
 

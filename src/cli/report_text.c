@@ -14,6 +14,17 @@
 
 #define HEADING 10u
 
+static void put_plain(FILE *stream, const char *text, size_t length)
+{
+	for (; length; length--, text++)
+		putc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, stream);
+}
+
+void report_text_plain(FILE *stream, const char *text)
+{
+	put_plain(stream, text, strlen(text));
+}
+
 static const char *activity_name(enum mirror_activity activity)
 {
 	switch (activity) {
@@ -44,7 +55,7 @@ static void print_wrapped(const char *text, unsigned int at, unsigned int indent
 			putchar(' ');
 			at++;
 		}
-		printf("%.*s", (int)word, text);
+		put_plain(stdout, text, word);
 		at += (unsigned int)word;
 		first = false;
 		text += word;
@@ -112,8 +123,16 @@ static void print_physical(const struct session *session, const struct device *d
 
 	if (!session->opened.lvm || !device)
 		return;
-	for (size_t i = 0; (disk = lvm_origin_disk(session->opened.lvm, operand, i)); i++)
-		printf("%s%s", i ? ", " : " on ", disk);
+	for (size_t i = 0; (disk = lvm_origin_disk(session->opened.lvm, operand, i)); i++) {
+		printf(i ? ", " : " on ");
+		report_text_plain(stdout, disk);
+	}
+}
+
+static void print_named(const char *heading, const char *name)
+{
+	printf("%-*s", (int)HEADING, heading);
+	report_text_plain(stdout, name);
 }
 
 static void print_log_line(const struct session *session)
@@ -122,7 +141,8 @@ static void print_log_line(const struct session *session)
 	char counted[32];
 
 	if (!session->has_log && session->opened.mirror.log_kind == MIRROR_LOG_DISK) {
-		printf("%-*s%s, missing\n", (int)HEADING, "log", session->opened.mirror.log.device);
+		print_named("log", session->opened.mirror.log.device);
+		printf(", missing\n");
 		return;
 	}
 	if (!session->has_log) {
@@ -133,7 +153,7 @@ static void print_log_line(const struct session *session)
 		snprintf(counted, sizeof(counted), "2^64-1");
 	else
 		snprintf(counted, sizeof(counted), "%" PRIu64, log->header.nr_regions);
-	printf("%-*s%s", (int)HEADING, "log", session->opened.mirror.log.device);
+	print_named("log", session->opened.mirror.log.device);
 	print_physical(session, session->opened.log, MIRROR_LEGS_MAX);
 	if (session->opened.mirror.log.offset)
 		printf("@%" PRIu64 "s", session->opened.mirror.log.offset);
@@ -175,7 +195,10 @@ static void print_legs(const struct session *session)
 	for (unsigned int i = 0; i < mirror->nr_legs; i++) {
 		const struct mirror_place *leg = &mirror->legs[i];
 
-		printf("leg %-*u%s", (int)HEADING - 4, i, leg->device ? leg->device : "missing");
+		char heading[16];
+
+		snprintf(heading, sizeof(heading), "leg %u", i);
+		print_named(heading, leg->device ? leg->device : "missing");
 		if (leg->missing && leg->device)
 			printf(", missing");
 		print_physical(session, session->opened.legs[i], i);
@@ -194,7 +217,7 @@ void report_text_mirror(const struct session *session)
 	char length[32], size[32];
 
 	if (geometry->nr_regions) {
-		printf("%-*s%s", (int)HEADING, "mirror", mirror->name);
+		print_named("mirror", mirror->name);
 		if (session->opened.log_only)
 			printf(", a log alone");
 		else
@@ -205,8 +228,8 @@ void report_text_mirror(const struct session *session)
 		       size_format(size, sizeof(size), geometry->region_size * SECTOR_BYTES),
 		       activity_name(mirror->activity));
 	} else {
-		printf("%-*s%s, a log alone: region size, length and legs are not known\n",
-		       (int)HEADING, "mirror", mirror->name);
+		print_named("mirror", mirror->name);
+		printf(", a log alone: region size, length and legs are not known\n");
 	}
 	print_legs(session);
 	print_log_line(session);
@@ -297,7 +320,7 @@ void report_activation_sentence(char *out, size_t room, const struct session *se
 	if (!activation.loads)
 		snprintf(out, room, "the kernel refuses to load the table: the log is too small.");
 	else if (activation.panics)
-		snprintf(out, room, "the kernel panics at the resume: do not activate this mirror.");
+		snprintf(out, room, "the kernel panics: do not activate this mirror.");
 	else if (activation.trusted_without_bit || session->opened.mirror.sync == MIRROR_SYNC_NOSYNC)
 		snprintf(out, room, "the table's nosync makes the kernel set every bit, %" PRIu64
 			 " of them over regions that are not clean now; nothing is copied.",

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/report.h"
 #include "cli/signals.h"
 #include "io/lvm_origin.h"
 
@@ -323,10 +324,13 @@ void session_warn(const struct session *session, const struct report_words *repo
 		const struct finding_row *row = finding_row(finding->id);
 		const char *name = name_of_finding(session, finding->id);
 
-		if (row->remedy && !is_told_better(&session->findings, finding->id))
-			fprintf(stderr, "mirrorctl: %s: %s%s%s%s; %s\n", name, row->text,
-				*finding->detail ? " (" : "", finding->detail,
-				*finding->detail ? ")" : "", row->remedy);
+		if (!row->remedy || is_told_better(&session->findings, finding->id))
+			continue;
+		fprintf(stderr, "mirrorctl: ");
+		report_text_plain(stderr, name);
+		fprintf(stderr, ": %s%s", row->text, *finding->detail ? " (" : "");
+		report_text_plain(stderr, finding->detail);
+		fprintf(stderr, "%s; %s\n", *finding->detail ? ")" : "", row->remedy);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/report.h"
 #include "cli/report_json.h"
 #include "cli/signals.h"
 #include "io/state.h"
@@ -100,13 +101,6 @@ static bool is_of(const struct item *item, const struct identity *wanted)
 
 /* --- text ------------------------------------------------------------------------ */
 
-/* A name out of a file may hold anything, terminal sequences too. */
-static void print_plain(const char *text)
-{
-	for (; *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
-}
-
 static void print_item(const struct item *item, bool first)
 {
 	static const char *const words[][2] = {
@@ -122,9 +116,9 @@ static void print_item(const struct item *item, bool first)
 		printf("%-20s  %-6s  %10s  %-11s  %s\n", "time", "of", "bits", "state", "mirror");
 	printf("%-20s  %-6s  %10" PRIu64 "  %-11s  ", item->time, item->of ? item->of : "",
 	       item->set ? item->set : item->cleared, state);
-	print_plain(item->places.name ? item->places.name : "?");
+	report_text_plain(stdout, item->places.name ? item->places.name : "?");
 	printf("\n    ");
-	print_plain(item->path);
+	report_text_plain(stdout, item->path);
 	putchar('\n');
 }
 
