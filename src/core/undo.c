@@ -65,8 +65,8 @@ static int sector_refused(const struct examination *examination, uint64_t sector
 			"an undo has put back what could be put back, or the kernel has used this "
 			"mirror since; nothing more can be put back, and nothing overrides this" :
 			"the log has changed since the repair (sector %" PRIu64 "): the kernel has used "
-			"this mirror, and setting bits back could make the log lie again; nothing "
-			"overrides this", sector);
+			"this mirror, and setting bits back could make the log lie again, or something "
+			"later is to be undone first (undo --list); nothing overrides this", sector);
 	return 1;
 }
 
@@ -122,7 +122,8 @@ static int examine_whole(const struct examination *examination, unsigned char *a
 	if (!has_digest(area, undo, undo->log_state.before))
 		return refused(examination, "the log has changed since the repair, outside of the "
 			       "sectors that it cleared bits in: the kernel has used this mirror, and "
-			       "setting bits back could make the log lie again");
+			       "setting bits back could make the log lie again, or something later is "
+			       "to be undone first (undo --list)");
 	clear_bits(area, 0, undo->log_state.area_bytes, &undo->planned);
 	if (!has_digest(area, undo, undo->log_state.after))
 		return refused(examination, "the journal contradicts itself: what it holds of the log "
