@@ -182,6 +182,8 @@ _mirrorctl()
 		_mirrorctl_offer_options "$command"
 	elif [[ -z $command ]]; then
 		_mirrorctl_offer 'list show audit repair-log undo resync extract'
+	elif [[ $command == resync && $prev == resync ]]; then
+		_mirrorctl_offer offline
 	elif [[ $command == undo ]]; then
 		_mirrorctl_offer_journals
 	elif [[ $command == extract ]]; then
