@@ -51,13 +51,15 @@ static void print_contents(const struct resync_job *job)
 	char what[MIRROR_LEGS_MAX][160];
 
 	for (unsigned int leg = 0; leg < nr_legs; leg++) {
-		if (session->on_leg_result[leg])
+		const struct signature_wanted *contents = &session->contents[leg];
+
+		if (contents->result)
 			snprintf(what[leg], sizeof(what[leg]), "could not be looked at (%s)",
-				 error_reason(session->on_leg_result[leg]));
-		else if (!session->on_leg[leg].found)
+				 error_reason(contents->result));
+		else if (!contents->signature.found)
 			snprintf(what[leg], sizeof(what[leg]), "nothing known at its start");
 		else
-			describe_contents(what[leg], sizeof(what[leg]), &session->on_leg[leg]);
+			describe_contents(what[leg], sizeof(what[leg]), &contents->signature);
 		alike += !strcmp(what[leg], what[0]);
 	}
 	putchar('\n');

@@ -75,24 +75,23 @@ static void note_buffered(struct session *session, const struct device *device)
 static void note_signatures(struct session *session)
 {
 	const struct opened_mirror *opened = &session->opened;
-	struct signature on_log;
+	unsigned int nr_legs = opened->mirror.nr_legs;
+	struct signature_wanted *contents = session->contents, *on_log = &contents[nr_legs];
 	char text[160];
 
-	if (opened->log && !signature_probe(&on_log, opened->log, 0) && on_log.found)
+	for (unsigned int leg = 0; leg < nr_legs; leg++)
+		contents[leg] = (struct signature_wanted){
+			.device = opened->legs[leg], .length = opened->mirror.geometry.length };
+	*on_log = (struct signature_wanted){ .device = opened->log };
+	signature_probe(contents, nr_legs + 1);
+	if (!on_log->result && on_log->signature.found)
 		finding_add(&session->findings, FINDING_LOG_SIGNATURE, "%s holds %s",
-			    opened->log->name, signature_describe(text, sizeof(text), &on_log));
-	for (unsigned int leg = 0; leg < opened->mirror.nr_legs; leg++) {
-		struct signature *on_leg = &session->on_leg[leg];
-
-		if (!opened->legs[leg])
-			continue;
-		session->on_leg_result[leg] = signature_probe(on_leg, opened->legs[leg],
-							      opened->mirror.geometry.length);
-		if (!session->on_leg_result[leg] && on_leg->found &&
-		    !strcmp(on_leg->type, "LVM2_member"))
+			    opened->log->name,
+			    signature_describe(text, sizeof(text), &on_log->signature));
+	for (unsigned int leg = 0; leg < nr_legs; leg++)
+		if (!contents[leg].result && !strcmp(contents[leg].signature.type, "LVM2_member"))
 			finding_add(&session->findings, FINDING_LEG_SIGNATURE_PV, "%s",
 				    opened->legs[leg]->name);
-	}
 }
 
 int session_read_log(struct session *session, struct error *err)

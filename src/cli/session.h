@@ -18,9 +18,9 @@ struct session {
 	bool has_log;		/* false: a core log, no bits on disk */
 	struct bitmap counted;	/* session_trust_count(): stands for the bits then */
 	struct finding_list findings;
-	/* What libblkid recognised on each leg when it was opened, where the result is 0. */
-	struct signature on_leg[MIRROR_LEGS_MAX];
-	int on_leg_result[MIRROR_LEGS_MAX];
+	/* What libblkid recognised on each leg when it was opened, and behind the last one
+	 * on the log. */
+	struct signature_wanted contents[MIRROR_LEGS_MAX + 1];
 };
 
 /* 0 or a negative errno with an error. Closed with session_close(). */

@@ -92,20 +92,6 @@ static int open_again(const struct block_file *file)
 	return -ESTALE;
 }
 
-struct wanted {
-	const struct device *device;
-	uint64_t sectors;
-};
-
-static int probe_device(void *signature, void *context)
-{
-	const struct wanted *wanted = context;
-	int fd = open_again(wanted->device->file);
-
-	return fd < 0 ? fd : probe_run(signature, fd, wanted->device->offset * SECTOR_BYTES,
-				       wanted->sectors * SECTOR_BYTES);
-}
-
 /* From its start: what lies on one file, and can be probed through it. */
 static uint64_t in_one_piece(const struct device *device)
 {
@@ -114,17 +100,41 @@ static uint64_t in_one_piece(const struct device *device)
 	return first->nr_stripes ? first->stripe_sectors : first->sectors;
 }
 
-int signature_probe(struct signature *signature, const struct device *device,
-		    uint64_t length)
+static int probe_device(void *signature, void *context)
 {
-	struct wanted wanted = { .device = device, .sectors = device->block.sectors };
+	const struct signature_wanted *wanted = context;
+	const struct device *device = wanted->device;
+	uint64_t sectors = device->block.sectors;
+	int fd = open_again(device->file), r;
 
-	memset(signature, 0, sizeof(*signature));
-	if (length && length < wanted.sectors)
-		wanted.sectors = length;
-	if (wanted.sectors > in_one_piece(device))
-		wanted.sectors = in_one_piece(device);
-	return probe_child_ask(signature, sizeof(*signature), probe_device, &wanted);
+	if (fd < 0)
+		return fd;
+	if (wanted->length && wanted->length < sectors)
+		sectors = wanted->length;
+	if (sectors > in_one_piece(device))
+		sectors = in_one_piece(device);
+	r = probe_run(signature, fd, device->offset * SECTOR_BYTES, sectors * SECTOR_BYTES);
+	close(fd);
+	return r;
+}
+
+void signature_probe(struct signature_wanted *wanted, size_t nr)
+{
+	struct probe_question *questions = calloc(nr ? nr : 1, sizeof(*questions));
+	size_t nr_asked = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		memset(&wanted[i].signature, 0, sizeof(wanted[i].signature));
+		wanted[i].result = questions || !wanted[i].device ? 0 : -ENOMEM;
+		if (questions && wanted[i].device)
+			questions[nr_asked++] = (struct probe_question){
+				.answer = &wanted[i].signature, .context = &wanted[i] };
+	}
+	if (questions)
+		probe_child_ask_all(questions, nr_asked, sizeof(struct signature), probe_device);
+	for (size_t i = 0; i < nr_asked; i++)
+		((struct signature_wanted *)questions[i].context)->result = questions[i].result;
+	free(questions);
 }
 
 /* Names for people where libblkid's own would puzzle. */

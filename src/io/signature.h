@@ -18,11 +18,17 @@ struct signature {
 	char partition_table[16];	/* "dos", "gpt" */
 };
 
-/* Probes `length` sectors of the device (0 = to its end) on a descriptor of its
- * own, read only. 0, also when nothing was found; -errno when it could not be
- * probed (the caller goes on without). */
-int signature_probe(struct signature *signature, const struct device *device,
-		    uint64_t length);
+struct signature_wanted {
+	const struct device *device;	/* NULL: there is none, and nothing is found */
+	uint64_t length;		/* sectors that are probed; 0: to its end */
+	struct signature signature;
+	int result;			/* 0, also when nothing was found; -errno when it could
+					 * not be probed (the caller goes on without) */
+};
+
+/* Probes them, each on a descriptor of its own, read only, by one child for all: to make
+ * one costs more than what it does. */
+void signature_probe(struct signature_wanted *wanted, size_t nr);
 
 /* A few words for people: "an ext4 file system \"home\"", "an LVM physical
  * volume", "a GPT partition table". Empty when nothing was found. */

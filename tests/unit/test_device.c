@@ -409,12 +409,18 @@ static void expect_signature(const char *path, uint64_t offset, uint64_t length,
 			     const char *says)
 {
 	struct device *device = open_at(path, offset);
-	struct signature signature;
+	struct signature_wanted wanted[] = {
+		{ .device = NULL }, { .device = device, .length = length },
+	};
+	const struct signature *signature = &wanted[1].signature;
 	char text[128];
 
-	ck_assert_int_eq(signature_probe(&signature, device, length), 0);
-	ck_assert_str_eq(signature_describe(text, sizeof(text), &signature), says);
-	ck_assert(signature.found == (says[0] != '\0'));
+	signature_probe(wanted, 2);
+	ck_assert_int_eq(wanted[0].result, 0);
+	ck_assert(!wanted[0].signature.found);
+	ck_assert_int_eq(wanted[1].result, 0);
+	ck_assert_str_eq(signature_describe(text, sizeof(text), signature), says);
+	ck_assert(signature->found == (says[0] != '\0'));
 	device_close(device);
 }
 

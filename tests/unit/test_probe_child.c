@@ -114,6 +114,56 @@ START_TEST(hangs)
 }
 END_TEST
 
+/* Which child answers, and on the way what its context says. */
+static int work_of(void *answer, void *context)
+{
+	probe_work *const *works = context;
+
+	((struct found *)answer)->number = (int)getpid();
+	return *works ? (*works)(answer, context) : 0;
+}
+
+static int refuse_it(void *answer, void *context)
+{
+	(void)answer;
+	(void)context;
+	return -ENODEV;
+}
+
+static int die(void *answer, void *context)
+{
+	(void)answer;
+	(void)context;
+	_exit(0);
+}
+
+/* One that hangs, dies or refuses costs the others nothing. */
+START_TEST(many)
+{
+	static probe_work *works[] = { NULL, refuse_it, NULL, die, NULL, hang, NULL };
+	static const int results[] = { 0, -ENODEV, 0, -EIO, 0, -ETIMEDOUT, 0 };
+	enum { NR = sizeof(works) / sizeof(works[0]) };
+	struct probe_question questions[NR];
+	struct found found[NR] = { { .number = 0 } };
+
+	for (size_t i = 0; i < NR; i++)
+		questions[i] = (struct probe_question){ .answer = &found[i],
+							.context = &works[i] };
+	probe_child_ask_all(questions, NR, sizeof(struct found), work_of);
+	for (size_t i = 0; i < NR; i++) {
+		ck_assert_int_eq(questions[i].result, results[i]);
+		ck_assert((found[i].number > 0) == !results[i]);
+	}
+	ck_assert_int_eq(found[0].number, found[2].number);
+	ck_assert_int_ne(found[2].number, found[4].number);
+	ck_assert_int_ne(found[4].number, found[6].number);
+	/* The one that hung was killed, and the others were waited for. */
+	ck_assert_int_gt(waitpid(-1, NULL, 0), 0);
+	ck_assert_int_eq(waitpid(-1, NULL, 0), -1);
+	probe_child_ask_all(questions, 0, sizeof(struct found), work_of);
+}
+END_TEST
+
 Suite *probe_child_suite(void)
 {
 	Suite *suite = suite_create("probe_child");
@@ -123,6 +173,7 @@ Suite *probe_child_suite(void)
 	tcase_add_test(tcase, refusals);
 	tcase_add_test(tcase, dies);
 	tcase_add_test(tcase, hangs);
+	tcase_add_test(tcase, many);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
