@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/report.h"
 #include "cli/signals.h"
+#include "core/region.h"
 #include "io/lvm_origin.h"
 
 #define BUFFER_BYTES (512u * 1024)
@@ -48,6 +49,7 @@ static int create_engine(struct session *session, const struct report_words *rep
 	struct engine_params params = {
 		.kind = report->engine, .depth = DEPTH, .buffer_bytes = BUFFER_BYTES,
 		.nr_buffers = chunks_for(legs) * (legs ? legs : 1),
+		.expected_bytes = legs ? session->opened.mirror.geometry.length * SECTOR_BYTES : 1,
 	};
 	int r;
 

@@ -27,6 +27,20 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 
 /* --- life ---------------------------------------------------------------- */
 
+static size_t alignment_of(size_t bytes)
+{
+	return bytes < LARGE_PAGE ? ARENA_ALIGNMENT : LARGE_PAGE;
+}
+
+/* What is large begins and ends where large pages do: else each end costs hundreds of
+ * small ones. */
+static void *memory_take(size_t bytes)
+{
+	size_t align = alignment_of(bytes);
+
+	return aligned_alloc(align, (bytes + align - 1) / align * align);
+}
+
 int block_engine_init(struct block_engine *engine, const struct block_engine_ops *ops,
 		      unsigned int depth, unsigned int nr_buffers, size_t buffer_bytes)
 {
@@ -41,12 +55,13 @@ int block_engine_init(struct block_engine *engine, const struct block_engine_ops
 		return -ENOMEM;
 	engine->buffer_bytes = (buffer_bytes + ARENA_ALIGNMENT - 1) &
 			       ~(size_t)(ARENA_ALIGNMENT - 1);
-	if (__builtin_mul_overflow(engine->buffer_bytes, (size_t)nr_buffers, &arena_bytes))
+	if (__builtin_mul_overflow(engine->buffer_bytes, (size_t)nr_buffers, &arena_bytes) ||
+	    arena_bytes > SIZE_MAX - LARGE_PAGE)
 		return -ENOMEM;
 
 	engine->ios = calloc(engine->depth, sizeof(*engine->ios));
 	if (arena_bytes)
-		engine->buffers = aligned_alloc(ARENA_ALIGNMENT, arena_bytes);
+		engine->buffers = memory_take(arena_bytes);
 	if (!engine->ios || (arena_bytes && !engine->buffers)) {
 		block_engine_fini(engine);
 		return -ENOMEM;
@@ -60,13 +75,13 @@ int block_engine_init(struct block_engine *engine, const struct block_engine_ops
 
 void *block_memory(struct block_engine *engine, size_t bytes)
 {
-	size_t align = bytes < LARGE_PAGE ? ARENA_ALIGNMENT : LARGE_PAGE;
+	size_t align = alignment_of(bytes);
 	void *memory;
 
 	if (bytes > SIZE_MAX - align)
 		return NULL;
 	bytes = (bytes / align + 1) * align;
-	memory = aligned_alloc(align, bytes);
+	memory = memory_take(bytes);
 	if (memory && align == LARGE_PAGE && engine->ops->expect)
 		engine->ops->expect(engine, memory, bytes);
 	return memory;

@@ -17,6 +17,8 @@ struct engine_params {
 	unsigned int depth;		/* ios in flight at most */
 	unsigned int nr_buffers;
 	size_t buffer_bytes;
+	uint64_t expected_bytes;	/* that will be moved in all, about; 0: many. What is
+					 * little is not worth preparing for */
 };
 
 /* *engine is destroyed with block_engine_destroy(). -ENOSYS (with an error

@@ -15,6 +15,9 @@
 /* Kernel threads that copy from the page cache beside the main thread. */
 #define COPY_WORKERS 2u
 
+/* How often the arena must be filled for its registration to pay. */
+#define ARENAS_MIN 4u
+
 struct uring_engine {
 	struct block_engine base;
 	struct io_uring ring;
@@ -166,7 +169,7 @@ static void release_arena(struct uring_engine *uring)
 {
 	struct iovec arena = arena_of(uring);
 
-	if (uring->fixed)
+	if (arena.iov_len)
 		madvise(arena.iov_base, arena.iov_len, MADV_KEEPONFORK);
 }
 
@@ -202,21 +205,26 @@ static const struct block_engine_ops uring_ops = {
 	.destroy = uring_destroy,
 };
 
-/* Registration saves pinning the pages at each request. It may be refused
- * (RLIMIT_MEMLOCK on older kernels); plain reads then do. Pages that are pinned are
- * copied at every fork(), whether the child looks at them or not, so it gets empty ones.
- * (Not MADV_DONTFORK: User Mode Linux leaves a child the parent's pages where it then
- * maps something of its own.) */
-static void register_arena(struct uring_engine *uring)
+/*
+ * Registration saves pinning the pages at each request, and costs filling all of them
+ * with zeros, which pays once the arena has been used some times over. It may be refused
+ * (RLIMIT_MEMLOCK on older kernels); plain reads then do.
+ *
+ * A child gets empty pages: pinned ones are copied at every fork(), whether it looks at
+ * them or not, and ones that a read is under way to could become the child's instead of
+ * ours. (Not MADV_DONTFORK: User Mode Linux leaves a child the parent's pages where it
+ * then maps something of its own.)
+ */
+static void prepare_arena(struct uring_engine *uring, uint64_t expected_bytes)
 {
 	struct iovec arena = arena_of(uring);
 
 	if (!arena.iov_len)
 		return;
 	madvise(arena.iov_base, arena.iov_len, MADV_HUGEPAGE);
-	uring->fixed = io_uring_register_buffers(&uring->ring, &arena, 1) == 0;
-	if (uring->fixed)
-		madvise(arena.iov_base, arena.iov_len, MADV_WIPEONFORK);
+	if (!expected_bytes || expected_bytes / ARENAS_MIN >= arena.iov_len)
+		uring->fixed = io_uring_register_buffers(&uring->ring, &arena, 1) == 0;
+	madvise(arena.iov_base, arena.iov_len, MADV_WIPEONFORK);
 }
 
 /* io_uring came before the plain read and write operations that are used here. */
@@ -255,7 +263,7 @@ int uring_create(struct block_engine **engine, const struct engine_params *param
 	err = -ENOSYS;
 	if (!ring_can_read(&uring->ring))
 		goto out;
-	register_arena(uring);
+	prepare_arena(uring, params->expected_bytes);
 	/* Not known before 5.15: then the kernel's own limit holds. */
 	io_uring_register_iowq_max_workers(&uring->ring, workers);
 	uring->backlog_tail = &uring->backlog;

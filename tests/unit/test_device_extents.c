@@ -78,7 +78,8 @@ START_TEST(put_together)
 		{ .sectors = 512, .stripe_sectors = 128, .stripes = both, .nr_stripes = 2 },
 		{ .sectors = 128, .stripes = &two, .nr_stripes = 1 },
 	};
-	struct engine_params params = { ENGINE_THREADS, 4, 4, 65536 };
+	struct engine_params params = { .kind = ENGINE_THREADS, .depth = 4, .nr_buffers = 4,
+					 .buffer_bytes = 65536 };
 	struct block_engine *engine;
 	struct device *device;
 	struct error err = { 0 };

@@ -7,6 +7,7 @@
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -572,6 +573,51 @@ START_TEST(auto_is_one_of_both)
 }
 END_TEST
 
+/* What the kernel says of the one ring that is open; -1: nothing. */
+static int registered_buffers(void)
+{
+	char path[64], line[128];
+	int nr = -1;
+
+	for (int fd = 3; fd < 64; fd++) {
+		FILE *info;
+
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+		info = fopen(path, "re");
+		while (info && fgets(line, sizeof(line), info))
+			sscanf(line, "UserBufs: %d", &nr);
+		if (info)
+			fclose(info);
+	}
+	return nr;
+}
+
+START_TEST(registers_where_it_pays)
+{
+	static const uint64_t little[] = { 1, 4 * 8 * BUFFER_BYTES - 1 };
+	static const uint64_t much[] = { 4 * 8 * BUFFER_BYTES, 0 };
+	struct engine_params params = {
+		.kind = ENGINE_URING, .depth = 4, .nr_buffers = 8, .buffer_bytes = BUFFER_BYTES,
+	};
+	struct error err = { .kind = ERROR_NONE };
+
+	for (unsigned int i = 0; i < 4; i++) {
+		params.expected_bytes = i < 2 ? much[i] : little[i - 2];
+		if (engine_create(&engine, &params, &err)) {
+			scratch_skip("engine", err.text);
+			return;
+		}
+		if (i == 0 && registered_buffers() != 1) {
+			scratch_skip("engine", "nothing can be registered, or seen to be");
+			return;
+		}
+		ck_assert_int_eq(registered_buffers(), i < 2);
+		block_engine_destroy(engine);
+		engine = NULL;
+	}
+}
+END_TEST
+
 Suite *engine_suite(void)
 {
 	Suite *suite = suite_create("engine");
@@ -582,6 +628,7 @@ Suite *engine_suite(void)
 	tcase_add_test(tcase, kind_parse);
 	tcase_add_loop_test(tcase, read_many, 0, 8);
 	tcase_add_loop_test(tcase, write_flush_read, 0, NR_KINDS);
+	tcase_add_test(tcase, registers_where_it_pays);
 	tcase_add_loop_test(tcase, flush_read_only, 0, NR_KINDS);
 	tcase_add_loop_test(tcase, flush_fails, 0, NR_KINDS);
 	tcase_add_loop_test(tcase, truncated_while_open, 0, 2 * NR_KINDS);
