@@ -49,6 +49,8 @@ static error_t validate(const struct resync_words *words, const struct argp_stat
 		error_usage(&err, "--source and --plan exclude each other");
 	else if (words->plan && words->write_plan)
 		error_usage(&err, "--plan and --write-plan exclude each other");
+	else if (words->write_plan && words->write.dry_run)
+		error_usage(&err, "--write-plan writes a plan and nothing else: leave --dry-run out");
 	else if ((words->undo_file || words->save_divergent) && words->write_plan)
 		error_usage(&err, "--%s goes with a run that copies, and --write-plan copies nothing",
 			    words->undo_file ? "undo-file" : "save-divergent");
