@@ -14,14 +14,14 @@
 /* --binary and these settings make every lvm say the same, whatever lvm.conf holds (with
  * its "prefixes" 2.03.16 prints no JSON at all). Where a state has a field of its own in
  * newer versions only, its letter is asked for ("vg_attr", not "vg_shared"). */
-#define REPORT_SETTINGS "report{compact_output=0 compact_output_cols=\"\" prefixes=0 quoted=1 " \
-	"buffered=1 columns_as_rows=0 list_item_separator=\",\" mark_hidden_devices=1} "
-#define LOG_SETTINGS "log{prefix=\"\" command_names=0 verbose=0 report_command_log=0}"
+const char lvm_report_settings[] =
+	"report{compact_output=0 compact_output_cols=\"\" prefixes=0 quoted=1 buffered=1 "
+	"columns_as_rows=0 list_item_separator=\",\" mark_hidden_devices=1} "
+	"log{prefix=\"\" command_names=0 verbose=0 report_command_log=0}";
 
 const char *const lvm_report_arguments[] = {
 	"fullreport", "--all", "--foreign", "--shared", "--reportformat", "json",
-	"--units", "s", "--nosuffix", "--binary", "--config",
-	REPORT_SETTINGS LOG_SETTINGS,
+	"--units", "s", "--nosuffix", "--binary", "--config", lvm_report_settings,
 	"--configreport", "vg", "-o",
 	"vg_name,vg_uuid,vg_attr,vg_extent_size,vg_seqno,vg_systemid,vg_lock_type",
 	"--configreport", "pv", "-o", "pv_name,pv_uuid,pv_attr,pe_start,pv_size",

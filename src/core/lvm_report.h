@@ -21,6 +21,9 @@
  * one volume group has its name added. Hidden LVs, foreign and shared groups are in it, and
  * what lvm.conf says of reports does not change it. */
 extern const char *const lvm_report_arguments[];
+/* Settings of lvm.conf, for --config, that make any report of lvm's look as it does by
+ * default. */
+extern const char lvm_report_settings[];
 
 struct lvm_pv {
 	char *name;		/* "/dev/sdb"; of a missing one what LVM prints instead, which

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define ANSWER_MS 60000u	/* of a command that only looks */
+#define SEQNO_MS 30000u		/* of one that reads a number, and waits for nobody */
 #define SHORT_BYTES_MAX (1u << 20)
 
 /* lvm_report_arguments, an option and, of one group, its name. The array is allocated. */
@@ -90,25 +91,24 @@ int lvm_host_system_id(char **system_id, struct error *err)
 	return *system_id ? 0 : error_operation(err, ENOMEM, "not enough memory to ask LVM");
 }
 
-/* "  <uuid> <seqno>", a line each. A group that lvm warns about is there all the same. */
-int lvm_vg_seqno(uint64_t *seqno, const char *vg_uuid, struct error *err)
+/* "  7 vg" */
+int lvm_vg_seqno(uint64_t *seqno, char vg_name[LVM_NAME_ROOM], const char *vg_uuid,
+		 struct error *err)
 {
-	static const char *const words[] = {
-		"vgs", "--foreign", "--shared", "--noheadings", "-o", "vg_uuid,vg_seqno", NULL,
+	char select[128], *text;
+	const char *const words[] = {
+		"vgs", "--readonly", "--foreign", "--shared", "--config", lvm_report_settings,
+		"--reportformat", "basic", "--separator", " ", "--noheadings",
+		"-o", "vg_seqno,vg_name", "--select", select, NULL,
 	};
-	size_t length = strlen(vg_uuid);
-	bool found = false;
-	char *text;
-	int r = lvm_run(&text, NULL, words, SHORT_BYTES_MAX, ANSWER_MS, err);
+	int r, nr;
 
+	snprintf(select, sizeof(select), "vg_uuid=%s", vg_uuid);
+	r = lvm_run(&text, NULL, words, SHORT_BYTES_MAX, SEQNO_MS, err);
 	if (r)
 		return r;
-	for (const char *at = text; *at && !found; at += strcspn(at, "\n"), at += *at == '\n') {
-		at += strspn(at, " \t");
-		found = !strncmp(at, vg_uuid, length) && at[length] == ' ' &&
-			sscanf(at + length, " %" SCNu64, seqno) == 1;
-	}
+	nr = sscanf(text, "%" SCNu64 " %127s", seqno, vg_name);
 	free(text);
-	return found ? 0 : error_operation(err, ENODEV, "LVM does not find the volume group with the "
-					   "uuid %s any more", vg_uuid);
+	return nr == 2 ? 0 : error_operation(err, ENODEV, "LVM does not find the volume group with "
+					     "the uuid %s any more", vg_uuid);
 }

@@ -53,9 +53,12 @@ int lvm_report_read_unlocked(struct lvm_report *report, const char *vg_name, str
 /* This host's system id, allocated, empty where it has none. */
 int lvm_host_system_id(char **system_id, struct error *err);
 
-/* The number that grows with every change of the group's metadata. -ENODEV: there is no
- * such group any more. */
-int lvm_vg_seqno(uint64_t *seqno, const char *vg_uuid, struct error *err);
+/* The number that grows with every change of the group's metadata, and the name that the
+ * group has now. No lock of LVM's is waited for. -ENODEV with an error: there is no such
+ * group any more. */
+#define LVM_NAME_ROOM 128u	/* NAME_LEN of LVM */
+int lvm_vg_seqno(uint64_t *seqno, char vg_name[LVM_NAME_ROOM], const char *vg_uuid,
+		 struct error *err);
 
 /* For the tests: the directories, in the shape of PATH, in which lvm is looked for behind
  * PATH. NULL: the usual ones, which are missing in the PATH of many users and of cron. */

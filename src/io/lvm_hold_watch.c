@@ -9,7 +9,6 @@
 #include "io/lvm_hold_private.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,8 +21,6 @@
 #include "io/lvm.h"
 #include "io/vg_lock.h"
 
-#define SEQNO_MS 30000u		/* to answer that */
-#define SEQNO_BYTES_MAX 65536u
 #define AGE_MS 4000u		/* so old may an answer be … */
 #define SHARE 10u		/* … or so many times what it takes to get one */
 #define RETRY_MS 500u		/* after none */
@@ -71,28 +68,6 @@ static bool wait_ms(struct hold_watch *watch, pthread_cond_t *cond, unsigned int
 
 /* --- asking LVM ------------------------------------------------------------------------ */
 
-/* "  7 vg" of the group with our uuid; LVM may have given it another name. */
-static int read_seqno(struct lvm_hold *hold, uint64_t *seqno, char vg_name[256], struct error *err)
-{
-	char select[128], *text;
-	const char *const words[] = {
-		"vgs", "--readonly", "--foreign", "--shared", "--noheadings", "-o", "vg_seqno,vg_name",
-		"--select", select, NULL,
-	};
-	int r, nr;
-
-	snprintf(select, sizeof(select), "vg_uuid=%s", hold->mirror.vg->uuid);
-	r = lvm_run(&text, NULL, words, SEQNO_BYTES_MAX, SEQNO_MS, err);
-	if (r)
-		return r;
-	nr = sscanf(text, "%" SCNu64 " %255s", seqno, vg_name);
-	free(text);
-	if (nr == 2)
-		return 0;
-	return error_operation(err, ESTALE, "belongs to a volume group that LVM does not know any "
-			       "more");
-}
-
 int hold_mirror_of(struct lvm_mirror *mirror, const struct lvm_report *report,
 		   const struct lvm_mirror *then, struct error *err)
 {
@@ -118,15 +93,25 @@ int hold_mirror_of(struct lvm_mirror *mirror, const struct lvm_report *report,
 	return error_operation(err, ESTALE, "%s", why);
 }
 
+/* What follows the mirror's name. */
+static int gone(struct error *err)
+{
+	memset(err, 0, sizeof(*err));
+	return error_operation(err, ESTALE, "belongs to a volume group that LVM does not know any "
+			       "more");
+}
+
 /* 0: the same. -ESTALE: what became of it. Others: no answer. */
 static int ask(struct hold_watch *watch, struct error *err)
 {
 	struct lvm_report report = { 0 };
 	struct lvm_mirror mirror = { 0 };
-	char vg_name[256];
+	char vg_name[LVM_NAME_ROOM];
 	uint64_t seqno;
-	int r = read_seqno(watch->hold, &seqno, vg_name, err);
+	int r = lvm_vg_seqno(&seqno, vg_name, watch->hold->mirror.vg->uuid, err);
 
+	if (r == -ENODEV)
+		return gone(err);
 	if (r || seqno == watch->seqno)
 		return r;
 	r = lvm_report_read(&report, vg_name, err);

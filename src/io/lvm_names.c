@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_ROOM 128u		/* NAME_LEN of LVM */
+#define NAME_ROOM LVM_NAME_ROOM
 #define LVM_PREFIX "LVM-"
 #define ID_LENGTH 32u
 

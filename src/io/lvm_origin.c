@@ -119,11 +119,11 @@ bool lvm_origin_owns(const struct lvm_origin *origin, dev_t device)
 /* --- is it what it was? ------------------------------------------------------------------ */
 
 /* The mirror in a new report, or NULL with what became of it. */
-static bool layout_again(struct lvm_mirror *now, const struct lvm_report *report,
+static bool layout_again(struct lvm_mirror *now, const struct lvm_report *report, const char *id,
 			 const struct lvm_mirror *then, char *why, size_t room)
 {
 	const struct lvm_vg *vg;
-	const struct lvm_lv *lv = lvm_report_lv_of_uuid(report, then->visible->uuid, &vg);
+	const struct lvm_lv *lv = lvm_report_lv_of_uuid(report, id, &vg);
 	struct error err = { 0 };
 
 	memset(now, 0, sizeof(*now));
@@ -138,21 +138,25 @@ static bool layout_again(struct lvm_mirror *now, const struct lvm_report *report
 	return false;
 }
 
-static void compare_reports(struct lvm_origin *origin, uint64_t seqno,
+/* `vg_name`: as it is now. */
+static void compare_reports(struct lvm_origin *origin, uint64_t seqno, const char *vg_name,
 			    struct mirror_sample *sample)
 {
 	const struct lvm_mirror *then = &origin->mirror;
+	char *uuid = lvm_origin_uuid(origin, then->visible);
 	struct error err = { 0 };
 	struct lvm_report report;
 	struct lvm_mirror now;
 	char why[512];
 
-	if (lvm_report_read(&report, NULL, &err)) {
+	if (!uuid || lvm_report_read(&report, then->vg->name_twice ? NULL : vg_name, &err)) {
 		sample->change = MIRROR_STATE_UNKNOWN;
-		snprintf(sample->reason, sizeof(sample->reason), "%s", err.text);
+		snprintf(sample->reason, sizeof(sample->reason), "%s", uuid ? err.text :
+			 "there is not enough memory to look at it");
+		free(uuid);
 		return;
 	}
-	if (layout_again(&now, &report, then, why, sizeof(why)) &&
+	if (layout_again(&now, &report, uuid + strlen("LVM-"), then, why, sizeof(why)) &&
 	    lvm_mirror_same(then, &now, why, sizeof(why))) {
 		origin->seqno = seqno;
 	} else {
@@ -162,6 +166,7 @@ static void compare_reports(struct lvm_origin *origin, uint64_t seqno,
 	}
 	lvm_mirror_free(&now);
 	lvm_report_free(&report);
+	free(uuid);
 }
 
 static void sample_held(struct lvm_origin *origin, bool closely, struct mirror_sample *sample)
@@ -180,13 +185,14 @@ static void sample_held(struct lvm_origin *origin, bool closely, struct mirror_s
 static void sample_metadata(struct lvm_origin *origin, struct mirror_sample *sample)
 {
 	struct error err = { 0 };
+	char vg_name[LVM_NAME_ROOM];
 	uint64_t seqno;
 
-	if (lvm_vg_seqno(&seqno, origin->mirror.vg->uuid, &err)) {
+	if (lvm_vg_seqno(&seqno, vg_name, origin->mirror.vg->uuid, &err)) {
 		sample->change = MIRROR_STATE_UNKNOWN;
 		snprintf(sample->reason, sizeof(sample->reason), "%s", err.text);
 	} else if (seqno != origin->seqno) {
-		compare_reports(origin, seqno, sample);
+		compare_reports(origin, seqno, vg_name, sample);
 	}
 }
 

@@ -10,7 +10,8 @@ lvm_pvs.py break VG/LV FIRST N   N sectors of an image, or of a log, hold 0xEE f
 lvm_pvs.py dirty VG/LV REGION... the regions' bits are cleared
 lvm_pvs.py assign FIELD VALUE    every row of report.json that has the field
 lvm_pvs.py active yes|no         all LVs are active, or none
-lvm_pvs.py vgs                   what `lvm vgs -o vg_uuid,vg_seqno` prints of report.json
+lvm_pvs.py vgs WORD...           what `lvm vgs -o vg_seqno,vg_name --select vg_uuid=ID`
+                                 prints of report.json
 
 Where a volume's sectors lie is worked out here from what the report calls seg_pe_ranges,
 on its own.
@@ -182,7 +183,8 @@ def main(words):
     elif words[0] == "vgs":
         for section in json.load(open("report.json"))["report"]:
             for vg in section["vg"]:
-                print("  %s %s" % (vg["vg_uuid"], vg["vg_seqno"]))
+                if words[-1] == "vg_uuid=" + vg["vg_uuid"]:
+                    print("  %s %s" % (vg["vg_seqno"], vg["vg_name"]))
     elif words[0] == "assign":
         assign(*words[1:])
     else:
