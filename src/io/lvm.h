@@ -32,6 +32,10 @@ extern unsigned int lvm_late_ms;	/* the tests are less patient */
 /* Shall this thread give up what it waits for? */
 bool lvm_is_cancelled(void);
 
+/* One that has waited so long for one and the same thing, a lock or a disk, is given up
+ * before its time is over. 0, the default: none is. */
+void lvm_give_up_idle(unsigned int idle_ms);
+
 /* Runs `lvm` with these words (NULL-terminated, "lvm" not among them). *output gets its
  * stdout (allocated, NUL-terminated; may be NULL), at most `max_bytes`. 0; -ENOENT as
  * above; -EACCES: no permission; -EIO with an error that holds lvm's own first line;

@@ -36,6 +36,7 @@ unsigned int lvm_late_ms = 10000;
 static bool (*cancelled)(void *context);
 static void *cancelled_context;
 static _Atomic uint64_t noticed_ms;	/* that it was; 0: it is not */
+static unsigned int idle_ms_max;
 static __thread const struct lvm_cancel *own_cancel;
 static const char usual_directories[] = "/usr/sbin:/sbin";
 static const char *directories = usual_directories;
@@ -53,6 +54,11 @@ const struct lvm_cancel *lvm_cancel_by(const struct lvm_cancel *cancel)
 
 	own_cancel = cancel;
 	return before;
+}
+
+void lvm_give_up_idle(unsigned int idle_ms)
+{
+	idle_ms_max = idle_ms;
 }
 
 void lvm_look_in(const char *list)
@@ -201,6 +207,8 @@ struct run {
 	const char *command;		/* the first word, for messages */
 	pid_t child;
 	bool gone;			/* it has ended: a zombie that keeps its id for us */
+	unsigned long long waits;	/* how often it has waited for something so far … */
+	uint64_t waiting_since_ms;	/* … and this time since when */
 	int out, messages;		/* what it prints; -1: closed */
 	bool gathering;			/* not read for a while */
 	int failed;			/* tells an errno when it could not be executed */
@@ -414,11 +422,65 @@ static void read_messages(struct run *run)
 	}
 }
 
+/* --- why it does not answer ----------------------------------------------------------- */
+
+/* Who has the lock that the child waits for, by /proc/locks: "3: FLOCK ADVISORY WRITE 77 …",
+ * and below it "3: -> FLOCK ADVISORY WRITE 78 …" for each that waits. 0: it waits for none. */
+static long lock_holder(pid_t child)
+{
+	FILE *locks = fopen("/proc/locks", "re");
+	long holder = 0, id, pid, of = -1;
+	bool found = false;
+	char line[256];
+
+	while (locks && !found && fgets(line, sizeof(line), locks)) {
+		if (sscanf(line, "%ld: -> %*s %*s %*s %ld", &id, &pid) == 2) {
+			found = id == of && pid == child;
+		} else if (sscanf(line, "%ld: %*s %*s %*s %ld", &id, &pid) == 2) {
+			of = id;
+			holder = pid;
+		}
+	}
+	if (locks)
+		fclose(locks);
+	return found ? holder : 0;
+}
+
+/* What gets answers from its disks waits for something new again and again. */
+static bool is_idle(struct run *run)
+{
+	unsigned long long waits = run->waits;
+	char path[64], line[256], state = 'R';
+	uint64_t now = now_ms();
+	FILE *status;
+
+	if (!idle_ms_max)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%ld/status", (long)run->child);
+	status = fopen(path, "re");
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "State: %c", &state) != 1)
+			sscanf(line, "voluntary_ctxt_switches: %llu", &waits);
+	if (!run->waiting_since_ms || waits != run->waits || state == 'R')
+		run->waiting_since_ms = now;
+	if (status)
+		fclose(status);
+	run->waits = waits;
+	return now - run->waiting_since_ms >= idle_ms_max;
+}
+
 static int timed_out(struct run *run, unsigned int timeout_ms)
 {
-	return error_operation(run->err, ETIMEDOUT, "lvm %s did not answer within %u s: is a command "
-			       "waiting for a lock, or a disk hanging? (lvm %s alone tells)",
-			       run->command, (timeout_ms + 999) / 1000, run->command);
+	unsigned int seconds = (timeout_ms + 999) / 1000;
+	long holder = lock_holder(run->child);
+
+	if (holder)
+		return error_operation(run->err, ETIMEDOUT, "lvm %s has waited %u s for a lock of LVM's "
+				       "that process %ld has: wait for its end, or see what it is "
+				       "about (ps %ld)", run->command, seconds, holder, holder);
+	return error_operation(run->err, ETIMEDOUT, "lvm %s did not answer within %u s: a disk hangs, or "
+			       "something else that it waits for (lvm %s -vvvv tells)",
+			       run->command, seconds, run->command);
 }
 
 static int was_cancelled(struct run *run)
@@ -455,6 +517,8 @@ static int listen(struct run *run, unsigned int timeout_ms, uint64_t deadline)
 			return was_cancelled(run);
 		if (now_ms() >= deadline)
 			return timed_out(run, timeout_ms);
+		if (!gone && is_idle(run))
+			return timed_out(run, idle_ms_max);
 		if (nr == 0 && gone && !gathering)
 			return 0;
 		if (r)

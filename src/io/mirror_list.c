@@ -8,6 +8,8 @@
 
 #include "io/lvm_hold.h"
 
+#define LVM_IDLE_MS 10000u	/* of a disk that hangs, or a lock: the rest is worth more */
+
 /* --- what is gathered ----------------------------------------------------------------- */
 
 struct listed_mirror *gathering_add(struct gathering *gathering, struct found_mirror **found)
@@ -129,9 +131,11 @@ static int ask_lvm(struct mirror_list *list, struct gathering *gathering)
 	int r;
 
 	lvm_watch_cancel(gathering->request->cancelled, gathering->request->context);
+	lvm_give_up_idle(LVM_IDLE_MS);
 	r = lvm_report_read(&gathering->report, NULL, &err);
 	if (!r)
 		r = ask_system_id(gathering);
+	lvm_give_up_idle(0);
 	lvm_watch_cancel(NULL, NULL);
 	if (!r && gathering->report.skipped)
 		error_operation(&err, EOPNOTSUPP, "LVM skips the volume group %.128s, which is "

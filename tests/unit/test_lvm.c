@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -55,6 +56,7 @@ static void setup(void)
 static void teardown(void)
 {
 	free(output);
+	lvm_give_up_idle(0);
 	lvm_watch_cancel(NULL, NULL);
 	lvm_look_in(NULL);
 	setenv("PATH", saved_path, 1);
@@ -221,6 +223,42 @@ START_TEST(hanging_one_is_ended_with_what_it_started)
 	failed(-ETIMEDOUT, "did not answer within 1 s");
 	ck_assert(seconds() - start < 10);
 	ck_assert(has_ended(pid_of("pid")));
+}
+END_TEST
+
+/* Who only looks does not wait long for what does not move; what moves may take its time. */
+START_TEST(idle_one_is_given_up)
+{
+	double start = seconds();
+
+	lvm_give_up_idle(700);
+	stand_in("exec sleep 1000");
+	ck_assert_int_eq(run(LONG_MS), -ETIMEDOUT);
+	failed(-ETIMEDOUT, "did not answer within 1 s: a disk hangs");
+	ck_assert(seconds() - start < 20);
+	stand_in("i=0; while [ $i -lt 20 ]; do sleep 0.1; i=$((i+1)); done");
+	ck_assert_msg(!run(LONG_MS), "%s", err.text);
+	stand_in("i=0; while [ $i -lt 500000 ]; do i=$((i+1)); done");
+	ck_assert_msg(!run(LONG_MS), "%s", err.text);
+	lvm_give_up_idle(0);
+	stand_in("exec sleep 1.5");
+	ck_assert_msg(!run(LONG_MS), "%s", err.text);
+}
+END_TEST
+
+START_TEST(who_has_the_lock_is_told)
+{
+	char said[128];
+	int fd = open(scratch_path("V_vg"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	stand_in("exec flock V_vg true");
+	ck_assert_int_eq(run(700), -ETIMEDOUT);
+	snprintf(said, sizeof(said), "has waited 1 s for a lock of LVM's that process %ld has",
+		 (long)getpid());
+	failed(-ETIMEDOUT, said);
+	close(fd);
 }
 END_TEST
 
@@ -493,6 +531,8 @@ Suite *lvm_suite(void)
 	tcase_add_test(tcase, working_directory_is_not_searched);
 	tcase_add_test(tcase, not_a_program);
 	tcase_add_test(tcase, hanging_one_is_ended_with_what_it_started);
+	tcase_add_test(tcase, idle_one_is_given_up);
+	tcase_add_test(tcase, who_has_the_lock_is_told);
 	tcase_add_test(tcase, hanging_one_is_asked_first);
 	tcase_add_test(tcase, silent_one_that_closed_its_pipes_is_ended_too);
 	tcase_add_test(tcase, killed);
