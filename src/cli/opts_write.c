@@ -40,6 +40,7 @@ void opts_write_access(struct mirror_operand *operand, const struct write_words 
 		       enum mirror_access access)
 {
 	operand->access = words->dry_run ? MIRROR_READ : access;
+	operand->rehearsal = words->dry_run && access != MIRROR_READ;
 	operand->hold_vg_lock = words->hold_vg_lock;
 }
 

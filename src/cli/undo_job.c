@@ -134,6 +134,7 @@ static int choose_places(struct undo_job *job, struct error *err)
 	if (r)
 		return error_operation(err, -r, "%.200s: %.280s", job->words->journal, why.text);
 	job->places.operand.access = operand->access;
+	job->places.operand.rehearsal = operand->rehearsal;
 	job->places.operand.hold_vg_lock = operand->hold_vg_lock;
 	*operand = job->places.operand;
 	return 0;

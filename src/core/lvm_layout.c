@@ -516,17 +516,20 @@ int lvm_vg_check_writable(const struct lvm_vg *vg, const char *host_system_id,
 				       name);
 	if (vg->clustered)
 		return error_operation(err, EOPNOTSUPP, "the volume group %.128s is clustered: "
-				       "nothing is written to it, another host may use the mirror",
-				       name);
+				       "nothing is written to it, another host may use the mirror "
+				       "(vgchange --locktype none makes it this host's alone, "
+				       "lvmlockd(8))", name);
 	if (vg->shared)
 		return error_operation(err, EOPNOTSUPP, "the volume group %.128s is shared (lock "
 				       "type %.32s): nothing is written to it, another host may "
-				       "use the mirror", name,
+				       "use the mirror (vgchange --locktype none makes it this "
+				       "host's alone, lvmlockd(8))", name,
 				       *vg->lock_type ? vg->lock_type : "unknown");
 	if (*vg->system_id && (!host_system_id || strcmp(vg->system_id, host_system_id)))
 		return error_operation(err, EOPNOTSUPP, "the volume group %.128s belongs to the "
 				       "host with the system ID %.128s: nothing is written to it "
-				       "from here", name, vg->system_id);
+				       "from here; run this there, or make the group this host's "
+				       "first (lvmsystemid(7))", name, vg->system_id);
 	for (size_t i = 0; i < vg->nr_pvs; i++)
 		if (vg->pvs[i].duplicate)
 			return error_operation(err, EOPNOTSUPP, "a physical volume of %.128s is there "

@@ -38,6 +38,8 @@ struct mirror_operand {
 					 * and so is one whose legs or log are in use; LVM is
 					 * kept from an inactive logical volume */
 	bool hold_vg_lock;	/* --hold-vg-lock: where that takes the group's lock */
+	bool rehearsal;		/* MIRROR_READ, for a dry run: a note says why it could not be
+				 * written */
 };
 
 #define MIRROR_NOTES_MAX 16u

@@ -355,6 +355,30 @@ static int note_duplicates(struct opened_mirror *opened, struct error *err)
 
 /* --- all of it -------------------------------------------------------------------------------------- */
 
+static unsigned int hold_flags(const struct mirror_operand *operand)
+{
+	return operand->hold_vg_lock ? LVM_HOLD_VG_LOCK : 0;
+}
+
+/* What a dry run shows may not be possible at all. */
+static int note_refusal(struct opened_mirror *opened, const struct mirror_operand *operand,
+			struct error *err)
+{
+	struct error why = { 0 };
+	int ret, length;
+	char *end;
+
+	if (opened->lvm->mirror.log_kind == MIRROR_LOG_CORE)
+		return 0;	/* which is refused at once */
+	ret = lvm_hold_check(&opened->lvm->mirror, hold_flags(operand), &why);
+	end = strstr(why.text, "; nothing was changed");
+	length = end ? (int)(end - why.text) : (int)strlen(why.text);
+	if (ret == -EOPNOTSUPP || ret == -ENODEV)
+		return discover_note(opened, err, "without --dry-run this will be refused: %.*s", length,
+				     why.text);
+	return ret ? error_operation(err, -ret, "%s", why.text) : 0;
+}
+
 /* Before a writer opens anything. */
 static int keep_lvm_out(struct opened_mirror *opened, const struct mirror_operand *operand,
 			struct error *err)
@@ -367,8 +391,7 @@ static int keep_lvm_out(struct opened_mirror *opened, const struct mirror_operan
 		return error_operation(err, EOPNOTSUPP, "%s has a core log: there are no bits on disk, and "
 				       "the next activation copies leg 0 over the other legs; nothing "
 				       "was changed", opened->mirror.name);
-	ret = lvm_hold_take(&opened->lvm->hold, layout,
-			    operand->hold_vg_lock ? LVM_HOLD_VG_LOCK : 0, err);
+	ret = lvm_hold_take(&opened->lvm->hold, layout, hold_flags(operand), err);
 	if (ret)
 		return ret;
 	note = lvm_hold_note(opened->lvm->hold);
@@ -383,6 +406,8 @@ static int open_lvm(struct opened_mirror *opened, const struct mirror_operand *o
 	opened->length_given = true;
 	if (!ret && opened->access != MIRROR_READ)
 		ret = keep_lvm_out(opened, operand, err);
+	if (!ret && operand->rehearsal)
+		ret = note_refusal(opened, operand, err);
 	if (!ret)
 		ret = open_parts(opened, err);
 	if (!ret)

@@ -43,6 +43,10 @@ static int check_shape(const struct lvm_hold *hold, const struct lvm_mirror *mir
 		return error_operation(err, EOPNOTSUPP, "%s is what pvmove moves data with, and only LVM "
 				       "may write to that: let it end, or pvmove --abort; nothing was "
 				       "changed", hold->name);
+	if (mirror->visible->hidden)
+		return error_operation(err, EOPNOTSUPP, "%s is a part of another logical volume: what "
+				       "LVM does with that is not kept from it, so it is not written "
+				       "while it is not active; nothing was changed", hold->name);
 	if (mirror->lv != mirror->visible)
 		return error_operation(err, EOPNOTSUPP, "%s is being converted: activate it and let "
 				       "that end (lvconvert %s); nothing was changed", hold->name,
@@ -274,21 +278,13 @@ static int take(struct lvm_hold *hold, const struct lvm_mirror *mirror, unsigned
 		struct error *err)
 {
 	struct error why = { 0 };
-	bool mapper = mapper_probe(&why) != -ENODEV;
-	int r = 0;
+	int r;
 
-	if (mapper)
-		r = check_inactive(hold, err);
-	if (r)
-		return r;
-	if (!mapper && !(flags & LVM_HOLD_VG_LOCK))
-		return error_operation(err, ENODEV, "this kernel has no device-mapper, so LVM cannot be "
-				       "kept from %s by activating its parts: --hold-vg-lock locks the "
-				       "volume group as long as this runs; nothing was changed",
-				       hold->name);
-	if (!mapper)
+	if (!hold->mapper)
 		return hold_lock(hold, mirror, false, err);
-	r = hold_claim_write(hold, err);
+	r = check_inactive(hold, err);
+	if (!r)
+		r = hold_claim_write(hold, err);
 	if (r)
 		return r;
 	r = open_components(hold, &why);
@@ -298,6 +294,24 @@ static int take(struct lvm_hold *hold, const struct lvm_mirror *mirror, unsigned
 	if (r)
 		return error_operation(err, -r, "%s", why.text);
 	return hold_components(hold, mirror, err);
+}
+
+/* All that says no by the report alone. */
+static int check(struct lvm_hold *hold, const struct lvm_mirror *mirror, unsigned int flags,
+		 struct error *err)
+{
+	int r = name_mirror(hold, mirror, err);
+
+	if (!r)
+		r = check_shape(hold, mirror, err);
+	if (!r)
+		r = check_group(mirror, err);
+	hold->mapper = mapper_probe(NULL) != -ENODEV;
+	if (r || hold->mapper || (flags & LVM_HOLD_VG_LOCK))
+		return r;
+	return error_operation(err, ENODEV, "this kernel has no device-mapper, so LVM cannot be kept "
+			       "from %s by activating its parts: --hold-vg-lock locks the volume group "
+			       "as long as this runs; nothing was changed", hold->name);
 }
 
 static struct lvm_hold *hold_new(void)
@@ -312,6 +326,16 @@ static struct lvm_hold *hold_new(void)
 	return hold;
 }
 
+int lvm_hold_check(const struct lvm_mirror *mirror, unsigned int flags, struct error *err)
+{
+	struct lvm_hold *hold = hold_new();
+	int r = hold ? check(hold, mirror, flags, err) :
+		       error_operation(err, ENOMEM, "not enough memory to look at the mirror");
+
+	lvm_hold_release(hold, NULL);
+	return r;
+}
+
 int lvm_hold_take(struct lvm_hold **taken, const struct lvm_mirror *mirror, unsigned int flags,
 		  struct error *err)
 {
@@ -321,11 +345,7 @@ int lvm_hold_take(struct lvm_hold **taken, const struct lvm_mirror *mirror, unsi
 	*taken = NULL;
 	if (!hold)
 		return error_operation(err, ENOMEM, "not enough memory to hold the mirror");
-	r = name_mirror(hold, mirror, err);
-	if (!r)
-		r = check_shape(hold, mirror, err);
-	if (!r)
-		r = check_group(mirror, err);
+	r = check(hold, mirror, flags, err);
 	if (!r)
 		r = name_components(hold, mirror, err);
 	if (!r)

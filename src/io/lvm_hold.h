@@ -22,6 +22,10 @@ enum lvm_hold_flags {
 				 * group (--hold-vg-lock) */
 };
 
+/* Whether lvm_hold_take() would refuse it by what the report says: 0, or -errno with its
+ * error. Nothing is held. */
+int lvm_hold_check(const struct lvm_mirror *mirror, unsigned int flags, struct error *err);
+
 /* 0, or -errno with an error: shared, exported, foreign or partial group, clustered; a
  * conversion is going on; the LV or a part of it is active; another mirrorctl holds it.
  * `mirror` is what the report said some time ago: LVM is asked again when all is held. On

@@ -224,6 +224,7 @@ int hold_components_deactivate(struct hold_component *components, struct error *
 		if (hold_component_used(&components[i]) && components[i].fd >= 0)
 			close(components[i].fd);
 		components[i].fd = -1;
+		components[i].number = 0;	/* soon another's */
 	}
 	nr = find_active(active, components, err);
 	if (nr > 0) {

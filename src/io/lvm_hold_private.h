@@ -32,6 +32,7 @@ struct lvm_hold {
 	struct lvm_report report;	/* as it was once all was held; lv and mirror point
 					 * into it */
 	struct lvm_mirror mirror;
+	bool mapper;			/* there is device-mapper */
 	bool activating;		/* LVM was asked to activate the components */
 	char *locking_directory;	/* with the group's lock; owned */
 	int vg_lock_fd;			/* -1: not locked */
