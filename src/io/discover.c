@@ -466,8 +466,8 @@ static char *look_at_leftovers(enum mirror_access access)
 		return lvm_hold_leftovers();
 	if (lvm_hold_clean_up(&nr, &why))
 		return strdup(why.text);
-	if (nr && asprintf(&sentence, "what kept LVM from %u mirror%s was left of a mirrorctl that was "
-			   "killed: it has been taken down", nr, nr == 1 ? "" : "s") < 0)
+	if (nr && asprintf(&sentence, "what kept LVM from %s was left of a mirrorctl that was killed: "
+			   "it has been taken down", nr == 1 ? "a mirror" : "mirrors") < 0)
 		sentence = NULL;
 	return sentence;
 }
