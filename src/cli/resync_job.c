@@ -517,9 +517,7 @@ static void add_first_pass(struct resync_result *result, const struct resync_res
 
 static bool wants_second_pass(const struct resync_job *job)
 {
-	return job->words->accept_salvaged && job->salvage.end == SALVAGE_COMPLETE &&
-	       !job->salvage.hung && (job->salvage.sectors[SALVAGE_DONE] ||
-				      job->salvage.sectors[SALVAGE_READABLE]);
+	return job->words->accept_salvaged && salvage_can_be_proven(&job->salvage, &job->result);
 }
 
 /* Every pass in turn. */

@@ -455,3 +455,13 @@ int salvage_run(struct salvage_result *result, const struct salvage_input *input
 		salvage_result_free(result);
 	return r;
 }
+
+bool salvage_can_be_proven(const struct salvage_result *result,
+			   const struct resync_result *before)
+{
+	bool good = result->end == SALVAGE_COMPLETE && !result->hung && !result->unflushed;
+
+	for (unsigned int leg = 0; leg < MIRROR_LEGS_MAX; leg++)
+		good = good && !before->leg_error[leg];
+	return good && (result->sectors[SALVAGE_DONE] || result->sectors[SALVAGE_READABLE]);
+}

@@ -4,6 +4,7 @@
 
 #include "core/bitmap.h"
 #include "core/block.h"
+#include "core/resync.h"
 #include "core/resync_plan.h"
 #include "core/run_list.h"
 
@@ -92,6 +93,7 @@ struct salvage_result {
 	bool truncated;			/* there were more than max_runs */
 	uint64_t sectors[SALVAGE_OUTCOMES];	/* exact */
 	uint64_t written_bytes[MIRROR_LEGS_MAX];
+	bool unflushed;			/* a flush failed */
 	int keep_error;			/* what keep() or kept() returned */
 	uint64_t kept_sectors;		/* given to keep(), of all legs */
 	uint64_t lost_sectors;		/* could not be read, so not kept, and were given to a
@@ -116,5 +118,11 @@ struct salvage_result {
 int salvage_run(struct salvage_result *result, const struct salvage_input *input,
 		const struct salvage_hooks *hooks, struct error *err);
 void salvage_result_free(struct salvage_result *result);
+
+/* Can another comparison, with a flush behind it, prove that the legs hold what was
+ * salvaged and what was copied before? Not where a leg failed, or was not flushed: what is
+ * lost then a cache may still show, and the next flush succeeds all the same. */
+bool salvage_can_be_proven(const struct salvage_result *result,
+			   const struct resync_result *before);
 
 #endif

@@ -394,6 +394,7 @@ static int flush_leg(struct salvage_batch *batch, enum pass pass, unsigned int l
 		return r ? r : -EIO;
 	if (r == -ENOMEM)
 		return r;
+	batch->result->unflushed |= r != 0;
 	for (uint32_t at = 0; r && at < nr_sectors(batch); at += block)
 		if (block_is_due(batch, pass, STEP_WRITE, leg, at))
 			mark(batch, STEP_WRITE, leg, at, block, false);

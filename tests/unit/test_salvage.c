@@ -667,8 +667,34 @@ START_TEST(flushes_that_fail)
 		expect(9, leg ? SALVAGE_LEG_FAILED : SALVAGE_SOURCE_FAILED, 1, 1u << leg);
 		ck_assert_uint_eq(sim_disk_counters(w.legs[1])->writes, leg);
 		ck_assert_uint_eq(w.result.nr_regions, 0);
+		ck_assert(w.result.unflushed);
 		drop();
 	}
+}
+END_TEST
+
+START_TEST(what_can_be_proven)
+{
+	struct resync_result before = { .end = RESYNC_COMPLETE };
+
+	make(2, NULL);
+	break_sectors(w.bad[0], 0, 9, 1);
+	salvage();
+	expect(9, SALVAGE_DONE, 1, 0);
+	ck_assert(!w.result.unflushed);
+	ck_assert(salvage_can_be_proven(&w.result, &before));
+	before.leg_error[1] = -EIO;
+	ck_assert(!salvage_can_be_proven(&w.result, &before));
+	before.leg_error[1] = 0;
+	w.result.unflushed = true;
+	ck_assert(!salvage_can_be_proven(&w.result, &before));
+	w.result.unflushed = false;
+	w.result.end = SALVAGE_STOPPED;
+	ck_assert(!salvage_can_be_proven(&w.result, &before));
+	w.result.end = SALVAGE_COMPLETE;
+	w.result.sectors[SALVAGE_DONE] = 0;
+	ck_assert(!salvage_can_be_proven(&w.result, &before));
+	drop();
 }
 END_TEST
 
@@ -972,6 +998,7 @@ Suite *salvage_suite(void)
 	tcase_add_test(cases, blocks_larger_than_regions);
 	tcase_add_test(cases, a_leg_that_lies);
 	tcase_add_test(cases, flushes_that_fail);
+	tcase_add_test(cases, what_can_be_proven);
 	tcase_add_test(cases, stopped_or_changed);
 	tcase_add_loop_test(cases, kept_first, 0, 3);
 	tcase_add_test(cases, a_leg_that_hangs);
