@@ -8,7 +8,9 @@
 
 #include "io/lvm_hold.h"
 
-#define LVM_IDLE_MS 10000u	/* of a disk that hangs, or a lock: the rest is worth more */
+/* For a disk that hangs, or a lock: the rest is worth more. One that sleeps is awake by
+ * then. */
+#define LVM_IDLE_MS 20000u
 
 /* --- what is gathered ----------------------------------------------------------------- */
 
