@@ -11,12 +11,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/log_area.h"
+#include "io/child_files.h"
 #include "io/device.h"
 #include "io/sync_engine.h"
 
@@ -135,25 +135,6 @@ static void why_set(struct log_answer *answer, const char *text)
 	snprintf(answer->why, sizeof(answer->why), "%.*s", (int)sizeof(answer->why) - 1, text);
 }
 
-/* Nothing of the caller's may stay open here: whoever waits for the end of its output
- * would wait for a dead device. */
-static void descriptors_close(int *keep)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), kept = dup2(*keep, 3);
-
-	for (int fd = 0; fd <= 2 && null >= 0; fd++)
-		dup2(null, fd);
-	if (kept == 3)
-		*keep = kept;
-#ifdef SYS_close_range
-	if (kept == 3 && !syscall(SYS_close_range, 4, ~0U, 0))
-		return;
-#endif
-	for (int fd = 3; fd < 1024; fd++)
-		if (fd != *keep)
-			close(fd);
-}
-
 /* A pipe that is full says it already. */
 static void say(const struct run *run)
 {
@@ -173,7 +154,7 @@ static void lane_run(struct run *run, unsigned int lane)
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGHUP, SIG_DFL);
-	descriptors_close(&run->pipe[1]);
+	child_files_close(&run->pipe[1]);
 	while ((i = atomic_fetch_add(&shared->next, 1)) < run->batch->nr) {
 		struct slot *slot = &shared->slots[i];
 		struct error err = { 0 };

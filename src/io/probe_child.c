@@ -12,16 +12,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "io/child_files.h"
+
 #define PROBE_MS 2000
 
 /* The words of an assertion would stand between our own, and puzzle. */
-static void be_quiet(void)
+static void child_begin(int *out)
 {
 	const struct rlimit none = { 0, 0 };
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	if (null >= 0)
-		dup2(null, STDERR_FILENO);
+	child_files_close(out);
 	setrlimit(RLIMIT_CORE, &none);
 }
 
@@ -29,7 +29,7 @@ __attribute__((noreturn))
 static void work_and_tell(const struct probe_question *questions, size_t nr, size_t bytes,
 			  probe_work *work, int out)
 {
-	be_quiet();
+	child_begin(&out);
 	for (size_t i = 0; i < nr; i++) {
 		int ret = work(questions[i].answer, questions[i].context);
 		const struct iovec told[] = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -114,6 +115,38 @@ START_TEST(hangs)
 }
 END_TEST
 
+/* Locks, devices and the other end of a pipe are not a child's. */
+static int look_at_files(void *answer, void *context)
+{
+	struct found *found = answer;
+
+	found->number = fcntl(*(int *)context, F_GETFD);
+	for (int fd = 0; fd < 3; fd++)
+		found->text[fd] = isatty(fd) || lseek(fd, 0, SEEK_CUR) ? 'x' : '-';
+	return 0;
+}
+
+START_TEST(nothing_is_open)
+{
+	struct found found = { .number = 5 };
+	FILE *file = tmpfile();
+	int fd = fcntl(fileno(file), F_DUPFD, 40), before = dup(STDOUT_FILENO);
+
+	ck_assert_int_eq(fd, 40);
+	ck_assert_int_eq(fputs("not empty", file), 1);
+	fflush(stdout);
+	fflush(file);
+	dup2(fd, STDOUT_FILENO);
+	ck_assert_int_eq(probe_child_ask(&found, sizeof(found), look_at_files, &fd), 0);
+	dup2(before, STDOUT_FILENO);
+	close(before);
+	ck_assert_int_eq(found.number, -1);
+	ck_assert_str_eq(found.text, "---");
+	close(fd);
+	fclose(file);
+}
+END_TEST
+
 /* Which child answers, and on the way what its context says. */
 static int work_of(void *answer, void *context)
 {
@@ -174,6 +207,7 @@ Suite *probe_child_suite(void)
 	tcase_add_test(tcase, dies);
 	tcase_add_test(tcase, hangs);
 	tcase_add_test(tcase, many);
+	tcase_add_test(tcase, nothing_is_open);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
