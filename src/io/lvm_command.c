@@ -446,7 +446,8 @@ static long lock_holder(pid_t child)
 	return found ? holder : 0;
 }
 
-/* What gets answers from its disks waits for something new again and again. */
+/* What gets answers from its disks waits for something new again and again. Asked when
+ * nothing came for a while: to look costs more than to read what it prints. */
 static bool is_idle(struct run *run)
 {
 	unsigned long long waits = run->waits;
@@ -517,7 +518,9 @@ static int listen(struct run *run, unsigned int timeout_ms, uint64_t deadline)
 			return was_cancelled(run);
 		if (now_ms() >= deadline)
 			return timed_out(run, timeout_ms);
-		if (!gone && is_idle(run))
+		if (nr > 0)
+			run->waiting_since_ms = 0;
+		else if (!gone && !gathering && is_idle(run))
 			return timed_out(run, idle_ms_max);
 		if (nr == 0 && gone && !gathering)
 			return 0;

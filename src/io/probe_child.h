@@ -20,7 +20,8 @@ struct probe_question {
  * back, `bytes` of each (at most PIPE_BUF less an int). libblkid's buffered reads cannot be
  * interrupted, so a device that hangs costs two seconds, not the run; and where bytes of a
  * disk trip an assertion of the library, it is the child that ends, without a word or a
- * core file. Nothing of the parent's is open there. Another child then goes on with the next question.
+ * core file. Another child then goes on with the next question. Nothing of the parent's is
+ * open in one.
  */
 void probe_child_ask_all(struct probe_question *questions, size_t nr, size_t bytes,
 			 probe_work *work);
